@@ -1,11 +1,11 @@
-# uxrec: see README.md for what it is and CONTRIBUTING.md for where things are.
+# uxrec: README.md is the overview, CONTRIBUTING.md the map of the tree.
 #
 #   make            build everything into build/
-#   make run        install what is missing, build, record a demo (or show the moderator's page)
-#   make check      all tests that a plain machine can run; installs what only they need
+#   make run        install missing packages, build, record a demo (or show the moderator's page)
+#   make check      all tests that a plain machine can run; installs their packages
 #
-# Targets of tests, benchmarks and the demo install their packages by .ci/install; those that only build name what is
-# missing. Variants build into folders of their own: make VARIANT=asan | tsan | clang
+# Targets of tests, benchmarks and the demo install their packages by .ci/install; those that only build name missing
+# ones. Variants build into folders of their own: make VARIANT=asan | tsan | clang
 
 VERSION := 0.1.0
 
@@ -37,16 +37,16 @@ else ifneq ($(VARIANT),)
   $(error VARIANT is one of asan, tsan, clang, fuzz, coverage)
 endif
 
-# ---- packages: which group of .ci/packages a target needs ----
+# ---- packages: groups of .ci/packages, by target ----
 
-# The first line of a target that installs; the rest of its work is a make of its own, which then finds the libraries.
+# First line of a target that installs; the rest of its work is a make of its own, which then finds the libraries.
 install = @.ci/install $(1)
 make = +@$(MAKE) --no-print-directory -j$$(nproc)
 
 FOR_TESTS := build demo tests
 FOR_BENCH := $(FOR_TESTS) bench
 
-# Goals that only build stop here, before a compiler complains of a header. DEPS=any: the libraries are there, but
+# Goals that only build stop here, before the compiler reports a missing header. DEPS=any: the libraries are there, but
 # not as Debian's packages.
 DEPS ?= debian
 ifeq ($(MAKELEVEL)$(DEPS),0debian)
@@ -64,7 +64,7 @@ ifdef CI
   WARNINGS += -Werror
 endif
 
-# ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
+# ---- foreign libraries: their permitted users are in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd libutf8proc
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput xcb-xkb libavcodec libavutil libpipewire-0.3 libpulse \
@@ -75,7 +75,7 @@ LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-randr xcb-xkb xcb-xtest libevdev spng wayland-client wayland-server
 LIBS_damage   := x264
 
-# two calls: one library that is not there makes pkg-config say nothing of the others
+# two calls: when one library is missing pkg-config prints nothing for the others
 pkg_cflags := $(patsubst -I%,-isystem %,$(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
 	$(LIBS_daemon) 2>/dev/null) $(shell pkg-config --cflags $(LIBS_tests) 2>/dev/null)))
 pkg = $(shell pkg-config --libs $(1))
@@ -104,7 +104,7 @@ PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-
 INSTALLED := uxrecd uxrec
 HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play
 
-# libx264 is touched by nothing else, and its headers are not needed for the rest
+# the only user of libx264; its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
 C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c tests/harness/*/*.c)) $(B)/gen/tests/xdg-shell.o
@@ -120,7 +120,7 @@ programs: $(PROGRAMS:%=$(B)/%)
 
 # ---- generated code ----
 
-# The C compiler must not start before all headers are there.
+# All headers must exist before the C compiler starts.
 HEADERS := $(GEN_C:.c=.h) $(G)/capture/wayland/wlr-screencopy.h
 $(protocol_OBJECTS) $(capture_OBJECTS) $(replay_OBJECTS) $(daemon_OBJECTS): | $(HEADERS)
 
@@ -154,7 +154,7 @@ $(B)/protocol/schema_data.o: protocol/schema_data.S $(DESCRIPTORS)
 
 # ---- objects and programs ----
 
-# a loop over the samples of a row in vectors: a third of the time
+# vectorizes a loop over the samples of a row: a third of the time
 $(B)/capture/screen/png.o: ALL_CFLAGS += $(if $(filter -O2,$(CFLAGS)),-O3)
 
 $(B)/gen/%.o: $(G)/%.c
@@ -167,7 +167,7 @@ $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# clang's warnings, without its code
+# clang's warnings, without code generation
 CHECKED := $(patsubst %.c,build/warnings/%.checked,$(foreach d,protocol capture replay daemon,$(wildcard $(d)/*.c $(d)/*/*.c)))
 .PHONY: clang-warnings
 clang-warnings: $(CHECKED)
@@ -273,7 +273,7 @@ $(T)/node_modules/.stamp: $(T)/package-lock.json
 	$(Q)cd $(T) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(Q)touch $@
 
-# the other end of Wayland's protocols, and what windows speak
+# server side of Wayland's protocols, and the protocol of windows
 TEST_HEADERS := $(G)/capture/wayland/wlr-screencopy-server.h $(G)/tests/xdg-shell.h
 XDG_SHELL = $(shell pkg-config --variable=pkgdatadir wayland-protocols)/stable/xdg-shell/xdg-shell.xml
 $(HARNESS): | $(HEADERS) $(TEST_HEADERS)
@@ -295,7 +295,7 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-# What tests/unit/faults.c makes fail; with 64-bit offsets these are the names in the objects.
+# Calls that tests/unit/faults.c makes fail; with 64-bit offsets these are the names in the objects.
 FAULT_CALLS := malloc calloc realloc strdup strndup asprintf openat write pwrite pwritev pread fstat ftruncate renameat \
 	unlinkat posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
@@ -322,7 +322,7 @@ check-fuzz:
 	$(make) VARIANT=fuzz fuzz-targets
 	@UXREC_FUZZ_SECONDS=$(or $(SECONDS),30) tests/run fuzz
 
-# tests that check makes short are as long as they are worth
+# full length of tests that check shortens
 check-all: export UXREC_LONG := 1
 
 # kill -9 and power cuts, a hundred times as often as in check
@@ -331,9 +331,8 @@ check-crash:
 	$(make) -s tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
-# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; PipeWire asks for the
-# user's name with getpwuid(), in each thread that connects; fontconfig keeps what it has found up to the end of the
-# program
+# suppressed: libpulse passes memory between threads by atomics that the sanitizer does not see; PipeWire asks for the
+# user's name with getpwuid() in each connecting thread; fontconfig keeps its results up to the end of the program
 check-asan check-tsan:
 	$(call install,$(FOR_TESTS))
 	$(make) VARIANT=$(@:check-%=%) tests
@@ -344,8 +343,8 @@ check-asan check-tsan:
 		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
-# the network's tests, and conversations broken at random, before an uxrecd and a libwebsockets that are both under
-# ASan: SECONDS=3600. The library is built from this Debian's source package.
+# tests of the network, and conversations broken at random, against an uxrecd and a libwebsockets both under ASan:
+# SECONDS=3600. The library is built from this Debian's source package.
 .PHONY: check-network-asan check-all
 check-network-asan:
 	$(call install,$(FOR_TESTS) network)
@@ -357,7 +356,7 @@ check-network-asan:
 		UXREC_FUZZ_SECONDS=$(or $(SECONDS),120) UXREC_BUILD=build/asan tests/run tests/unit/network.c \
 		tests/integration/network.test.mjs tests/browser/wire.test.mjs tests/fuzz/network.mjs
 
-# check and everything that is longer
+# check and all longer tests
 check-all:
 	$(make) check
 	$(make) check-asan
@@ -368,7 +367,7 @@ check-all:
 	$(make) check-coverage
 	@UXREC_VM_LONG=1 UXREC_TEST_SECONDS=3600 tests/run vm
 
-# which lines of protocol/ the tests of the file reach
+# line coverage of protocol/ by the file's tests
 check-coverage:
 	$(call install,$(FOR_TESTS))
 	$(make) VARIANT=coverage tests
@@ -383,33 +382,33 @@ bench:
 	@UXREC_BUILD=$(B) $(NODE) tests/bench/file.mjs
 	@tests/bench/run $(ARGS)
 
-# what the session file costs; needs 5 GB of memory for a while
+# cost of the session file; needs 5 GB of memory for a while
 bench-file:
 	$(call install,$(FOR_TESTS))
 	$(make) -s tests
 	@UXREC_BUILD=$(B) $(NODE) tests/bench/file.mjs
 
-# what reading a mouse of 8 kHz costs here; on a kernel's devices, a hundred thousand events of each, beside
+# cost of reading an 8 kHz mouse here; on a kernel's devices, with a hundred thousand events of each, beside
 # evemu-record: UXREC_VM_LONG=1 tests/run vm
 bench-input:
 	$(call install,$(FOR_TESTS))
 	$(make) -s tests
 	@$(B)/tests/bench/input $(ARGS)
 
-# what a little change of the screen costs, as a whole picture, as patches, as stripes and by libx264 that is told
-# what has not changed; ARGS="--changes 100"
+# cost of a small screen change as a whole picture, as patches, as stripes and by libx264 with a map of unchanged areas;
+# ARGS="--changes 100"
 bench-damage:
 	$(call install,$(FOR_BENCH))
 	$(make) -s $(DAMAGE)
 	@$(DAMAGE) $(ARGS)
 
-# what recording the screen costs beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
+# cost of screen recording beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
 bench-screen:
 	$(call install,$(FOR_BENCH))
 	$(make) -s all tests
 	@UXREC_BUILD=$(B) $(NODE) tests/bench/screen.mjs $(ARGS)
 
-# how exactly sound is heard for an hour, and what that costs; ARGS="--seconds 60"
+# timing accuracy of sound over an hour, and its cost; ARGS="--seconds 60"
 bench-sound:
 	$(call install,$(FOR_TESTS))
 	$(make) -s tests

@@ -1,4 +1,4 @@
-// Measures what the README claims, with the peer beside us in the same run. Prints both and the ratio.
+// Measures the README's claims beside a peer in the same run. Prints both figures and their ratio.
 //   bench.mjs [--seconds N] [--rounds N] [--strokes N]
 
 import { spawn } from 'node:child_process';
@@ -33,7 +33,7 @@ async function endPeer(peer) {
   await new Promise((resolve) => peer.child.once('exit', resolve));
 }
 
-/** CPU and bytes of one recorder while something happens. */
+/** CPU and bytes of one recorder during an action. */
 async function measure(pid, bytes, what) {
   const cpu = cpuOf(pid);
   const size = bytes();
@@ -44,7 +44,7 @@ async function measure(pid, bytes, what) {
 const idle = () => sleep(seconds * 1000);
 
 async function typing(desktop) {
-  /* lines as a person types them; the robot's eight keys a second */
+  /* lines as a person types them, at the robot's eight keys a second */
   const text = 'the quick brown fox jumps over the lazy dog ';
   const end = Date.now() + seconds * 1000;
   for (let at = 0; Date.now() < end; at += 8) {
@@ -70,7 +70,7 @@ function row(what, ours, peer, more) {
   );
 }
 
-/** The same load for us and for the peer, by turns. */
+/** The same load for us and for the peer, alternately. */
 async function compare(name, load, must) {
   const folder = mkdtempSync(join(tmpdir(), 'uxrec-bench-'));
   let ours = { cpu: 0, bytes: 0 };
@@ -107,7 +107,7 @@ async function compare(name, load, must) {
 
 const verdict = (good, text) => `${good ? 'ok  ' : 'MISS'} ${text}`;
 
-/** Draw on the desktop until the observer's canvas shows it. */
+/** Latency from drawing on the desktop to the observer's canvas. */
 async function latency() {
   const desktop = await Desktop.start(1920, 1080);
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);

@@ -568,7 +568,7 @@ static void run(void)
 	close_all();
 }
 
-static const struct test tests[] = {{"little changes are coded in all ways", run}};
+static const struct test tests[] = {{"small changes are coded in all ways", run}};
 
 int main(int argc, char **argv)
 {

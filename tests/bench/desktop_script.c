@@ -611,7 +611,7 @@ static void run(void)
 	motion_free(&motion);
 }
 
-static const struct test tests[] = {{"the desktop has done it all", run}};
+static const struct test tests[] = {{"the desktop script completes", run}};
 
 int main(int argc, char **argv)
 {

@@ -1,5 +1,5 @@
-// What the session file costs, and the same pictures written by npm's @mcap/core beside it.
-// Prints a line for each figure, with the limit that it has to keep.
+// Cost of the session file, beside the same pictures written by npm's @mcap/core. Prints a line for each figure, with
+// its limit.
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
@@ -13,7 +13,7 @@ const build = process.env.UXREC_BUILD ?? 'build';
 const folder = mkdtempSync('/dev/shm/uxrec-bench-');
 let failed = false;
 
-/** Run a part of file.c and relay what it says. */
+/** Run a part of file.c and relay its output. */
 function ours(part) {
   let text;
   try {
@@ -26,7 +26,7 @@ function ours(part) {
   return text;
 }
 
-/** MB a second of CPU by @mcap/core: chunks of 1 MiB, not compressed, with CRCs and indexes, as ours. */
+/** MB per second of CPU for @mcap/core: chunks of 1 MiB, not compressed, with CRCs and indexes, as ours. */
 async function theirs() {
   const picture = new Uint8Array(PICTURE_BYTES).map((_, i) => i * 7);
   const fd = openSync(join(folder, 'theirs.mcap'), 'w');

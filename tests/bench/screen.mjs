@@ -1,12 +1,12 @@
-// What recording a screen costs, and how well it is done: a desktop that does the same every time, recorded by us
-// and by what Debian has, by turns.
+// Cost and quality of screen recording: the same scripted desktop each time, recorded by us and by Debian's recorders
+// in turn.
 //   screen.mjs [--seconds N] [--rounds N] [--peers NAME,NAME|none] [--seed N] [--no-latency] [--json] [--markdown]
-//             [--phases NAME,NAME]    these only; bytes and likeness are then of these
-//             [--keep DIR]            films and golden pictures stay in DIR
-//   screen.mjs --hour [--minutes N]     at ten times the speed, we alone: does it need more and more memory?
-// CPU is of the recorder and its children, and what the X server (or compositor) takes more than without it.
-// Exits with 1 when a target is missed (MISS, judged beside x11grab and where latency is measured), when the run is invalid
-// because the machine did something else, or, of --hour, when more memory is needed at the end; the last line says which.
+//             [--phases NAME,NAME]    these only; bytes and likeness then cover these
+//             [--keep DIR]            keep films and golden pictures in DIR
+//   screen.mjs --hour [--minutes N]     uxrec alone at ten times the speed: does its memory grow?
+// CPU is that of the recorder and its children, plus the X server's (or compositor's) increase over a run without it.
+// Exits with 1 when a target is missed (MISS, judged beside x11grab and where latency is measured), when other load on
+// the machine made the run invalid, or, with --hour, when memory has grown at the end; the last line names the reason.
 
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -37,17 +37,17 @@ const [WIDTH, HEIGHT] = [1920, 1080];
 const ALL_PHASES = ['idle', 'caret', 'typing', 'scrolling', 'dragging', 'video', 'pointer'];
 const wanted = option('--phases', ALL_PHASES.join(',')).split(',');
 const PHASES = ALL_PHASES.filter((phase) => wanted.includes(phase));
-/* of x11grab's CPU, at most */
+/* upper bounds, relative to x11grab's CPU */
 const TARGETS = { idle: 0.005, caret: 0.03, typing: 0.1, scrolling: 0.8, video: 0.8, pointer: 0.02 };
 const BYTES_TARGET = 0.6;
-/* Control rounds that differ by more than this: what was measured between them means nothing. */
+/* Largest valid spread of control rounds; beyond it the figures measured between them are meaningless. */
 const CONTROL_SPREAD = 0.1;
-/* What is resident at the end of --hour is at most this much more than after a tenth of it. */
+/* Largest growth of resident memory in --hour, from a tenth of it to its end. */
 const GROWTH = 0.05;
 const SPEED = 10; // of --hour
 const log = (text) => process.stderr.write(`${text}\n`);
 
-/* ---- a turn: the script, and who records it ---- */
+/* ---- a turn: the script and its recorder ---- */
 
 /** An X server with a window manager. */
 async function openX11() {
@@ -67,7 +67,7 @@ async function openX11() {
 
 const openServer = { x11: openX11, sway: () => Sway.open(WIDTH, HEIGHT) };
 
-/** The script's lines as they come. */
+/** Start the script and collect its lines as they come. */
 async function startScript(server, folder, more) {
   const child = start(
     join(build, 'tests/bench/desktop_script'),
@@ -87,7 +87,7 @@ async function startScript(server, folder, more) {
   return script;
 }
 
-/** What the script's lines say of a turn: by phase its length and what each process took. */
+/** A turn from the script's lines: its length and each process's CPU, by phase. */
 function readPhases(lines, recorderPid, serverPids) {
   const phases = {};
   const begun = {};
@@ -110,7 +110,7 @@ function readGoldens(lines, folder) {
     }));
 }
 
-/** @param name of a recorder, or undefined for the script alone */
+/** @param name  recorder, or undefined for the script alone */
 async function turn(name, kind) {
   const folder = mkdtempSync(join(keep ?? tmpdir(), `uxrec-bench-${name ?? 'control'}-`));
   const golden = join(folder, 'golden');
@@ -158,11 +158,11 @@ async function turn(name, kind) {
   }
 }
 
-/* ---- what is made of the turns ---- */
+/* ---- summaries ---- */
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** CPU seconds a minute by phase and in all, bytes and likeness, of all turns of one recorder. */
+/** CPU seconds a minute by phase and in total, bytes and likeness, over all turns of one recorder. */
 function summarize(turns, controls) {
   const [{ name, kind }] = turns;
   const cpu = {};
@@ -192,7 +192,7 @@ function summarize(turns, controls) {
   };
 }
 
-/** By how much the script alone differed: (most - least) / least of the server's CPU. */
+/** Spread of the script alone: (most - least) / least of the server's CPU. */
 function spreadOf(controls) {
   const kinds = [...new Set(controls.map(({ kind }) => kind))];
   return Math.max(
@@ -221,7 +221,7 @@ function verdicts(ours, peer) {
   return found;
 }
 
-/** By what was measured. @return {} without a peer */
+/** Verdicts on the measured recorders. @return {} without a peer */
 function verdictsOf(summaries) {
   const ours = summaries.find(({ name }) => name === 'uxrec');
   const peer = summaries.find(({ name }) => name === 'x11grab');
@@ -293,15 +293,15 @@ function printLatency([isolated, continuous], found) {
   );
 }
 
-/* ---- what it exits with ---- */
+/* ---- exit status ---- */
 
-/** Say what is wrong, in the last line. @param faults  sentences; none: all is as it must be */
+/** Log the faults, as the last lines, and set the exit status. @param faults  sentences; none: success */
 function conclude(faults) {
   for (const fault of faults) log(`screen: ${fault}`);
   process.exitCode = faults.length ? 1 : 0;
 }
 
-/** @return a sentence when some were missed */
+/** @return one sentence when targets were missed, else none */
 function faultsOf(found) {
   const missed = Object.keys(found).filter((name) => !found[name].good);
   return missed.length ? [`missed: ${missed.join(', ')}`] : [];
@@ -331,7 +331,7 @@ async function hour() {
   await recording.close();
   await server.end();
   rmSync(folder, { recursive: true, force: true });
-  /* warm after a tenth; what is compared is the median of a tenth at either end */
+  /* warm after a tenth; compare the medians of a tenth at either end */
   const tenth = Math.max(1, Math.floor(samples.length / 10));
   const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
   const early = median(samples.slice(tenth, 2 * tenth));
@@ -414,7 +414,7 @@ async function main() {
   conclude(faults);
 }
 
-/* whoever ends this ends all that it has started */
+/* exit on a signal, which ends all children */
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.on(signal, () => {
     log(`ended by ${signal}`);

@@ -1,5 +1,4 @@
-// How like the screen a film is: of parts of the screen that were kept exactly, and of the picture that the film
-// has of that moment.
+// Likeness of a film to the screen: lossless copies of parts of the screen, against the film's picture of that moment.
 
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -9,16 +8,16 @@ import { build } from '../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 
-/* A picture that was drawn at T is looked for among those the film shows in this time around T: films have
- * times to a picture of 30 a second, and in a film of 30 a second each picture is only there for so long. */
+/* A picture drawn at T is searched among those of the film within this span around T: films have a resolution of one
+ * picture of 30 a second, and in a film of 30 a second each picture lasts only that long. */
 const BEFORE_S = 0.05;
 const AFTER_S = 0.12;
 
-/* in the square at the top left by which films are aligned, where no coder blurs it */
+/* inside the top left square by which films are aligned, where no coder blurs it */
 const MARK_AT = 32;
 const MARK_WITHIN_S = 60;
 
-/** Run a program; every `size` bytes of its output are given to `take`. */
+/** Run a program and pass its output to `take` in pieces of `size` bytes. */
 function pieces(command, args, size, take) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -41,13 +40,13 @@ function pieces(command, args, size, take) {
   });
 }
 
-/** What a program prints. */
+/** Output of a program. */
 async function printed(command, args) {
   const { stdout } = await run(command, args, { maxBuffer: 1 << 27 });
   return stdout.trim();
 }
 
-/** A film as ffmpeg reads it. */
+/** A film, decoded by ffmpeg. */
 export class Film {
   constructor(path) {
     this.path = path;
@@ -67,18 +66,18 @@ export class Film {
     this.times = text.split('\n').map(Number.parseFloat).filter(Number.isFinite).sort((a, b) => a - b);
     this.marks = [];
     await this.#decode(`crop=2:2:${MARK_AT}:${MARK_AT}`, 4, ([luma]) => this.marks.push(luma), ['-t', String(MARK_WITHIN_S)]);
-    /* what a film is tagged with is not always what is in it: white tells */
+    /* a film's tagged range is not always the actual one: white decides */
     this.full = Math.max(...this.marks) > 245;
   }
 
-  /** Give the luma of the pictures of these numbers to `take`, one by one. */
+  /** Pass the luma of the pictures of these numbers to `take`, one by one. */
   pictures(numbers, size, take) {
     const chosen = spansOf(numbers).map(([from, to]) => `between(n,${from},${to})`);
     return this.#decode(`select='${chosen.join('+')}'`, size, take);
   }
 }
 
-/** What we have recorded, as our replays show it. */
+/** A recording of ours, rendered as in our replays. */
 export class OwnFilm {
   constructor(session) {
     this.session = session;
@@ -97,7 +96,7 @@ export class OwnFilm {
   }
 }
 
-/** [from, to] of what follows each other. */
+/** [from, to] of each run of consecutive numbers. */
 function spansOf(numbers) {
   const spans = [];
   for (const number of numbers) {
@@ -108,7 +107,7 @@ function spansOf(numbers) {
   return spans;
 }
 
-/** Luma as coders have it: BT.601. @param full its range is 0 to 255, else 16 to 235 */
+/** BT.601 luma, as coders use it. @param full  range is 0 to 255, else 16 to 235 */
 export function lumaOf(pixels, full) {
   const [blue, green, red, least] = full ? [29.184, 150.272, 76.544, 0.5] : [25.064, 129.057, 65.738, 16.5];
   const luma = new Uint8Array(pixels.length / 4);
@@ -150,7 +149,7 @@ export function similarity(golden, picture, stride, x, y) {
   return sum / windows;
 }
 
-/** When the film shows that the mark has become white. */
+/** Time in the film at which the mark turns white. */
 function markIn(film) {
   const dark = film.marks.findIndex((luma) => luma < 100);
   const at = film.marks.findIndex((luma, i) => dark >= 0 && i > dark && luma > 160);
@@ -159,11 +158,11 @@ function markIn(film) {
 }
 
 /**
- * The best likeness of each golden picture among the pictures around its time.
+ * Best likeness of each golden picture among the film's pictures around its time.
  *
  * @param film     a Film or OwnFilm of that size
- * @param goldens  { path, x, y, width, height, ns }: of the script
- * @param mark_ns  when it showed its mark
+ * @param goldens  { path, x, y, width, height, ns } of the script
+ * @param mark_ns  time at which the script showed its mark
  * @return the goldens with `ssim`
  */
 export async function judge(film, [filmWidth, filmHeight], goldens, mark_ns) {
@@ -189,7 +188,7 @@ export async function judge(film, [filmWidth, filmHeight], goldens, mark_ns) {
       one.ssim = Math.max(one.ssim, similarity(golden, picture, filmWidth, golden.x, golden.y));
     }
   });
-  /* some formats count a picture more than there is at the end */
+  /* some formats count one picture more than there is at the end */
   if (wanted.some(({ ssim }) => ssim < 0)) throw new Error('pictures of its film are missing');
   return wanted.map(({ golden, ssim }) => ({ ...golden, luma: undefined, ssim }));
 }

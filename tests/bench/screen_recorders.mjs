@@ -1,5 +1,5 @@
-// Who records the screen: we, and what Debian has. Each is started on a display, says of which process the CPU is
-// to be counted and how many bytes there are so far, and gives a film at the end.
+// The screen recorders: ours and Debian's. Each starts on a display, names the process whose CPU counts, counts its
+// bytes so far, and yields a film at the end.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -15,14 +15,14 @@ const X264 = ['-c:v', 'libx264', '-preset', 'superfast', '-tune', 'zerolatency',
 const sizeOf = (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 const sizeOfAll = (folder) => readdirSync(folder).reduce((sum, name) => sum + sizeOf(join(folder, name)), 0);
 
-/** What children of this process that have ended took, in CPU seconds. */
+/** CPU seconds of all ended children of this process. */
 function cpuOfEnded() {
   const text = readFileSync('/proc/self/stat', 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[13]) + Number(fields[14])) * 0.01;
 }
 
-/** Ask a child to end, by a signal or otherwise. Gives the CPU seconds that it takes for that. */
+/** End a child by `ask`, a signal or otherwise. @return the CPU seconds of its shutdown */
 async function finish(child, ask) {
   if (child.exitCode !== null || child.signalCode !== null) throw new Error('it has ended by itself');
   const before = cpuOfEnded() + cpuOf(child.pid);
@@ -74,7 +74,7 @@ async function uxrecd({ env }, folder) {
   };
 }
 
-/* keeps what changed and encodes it when it is stopped */
+/* keeps changes and encodes them when it is stopped */
 async function recordmydesktop({ env, display }, folder) {
   const film = join(folder, 'film.ogv');
   const child = start(
@@ -127,7 +127,7 @@ async function wfRecorder({ env, as }, folder) {
     pid: child.pid,
     bytes: () => sizeOf(film),
     stop: async (change) => {
-      /* it looks at what it was told only when the screen changes */
+      /* wf-recorder handles a signal only when the screen changes */
       const changing = setInterval(change, 300);
       try {
         return { film: new Film(film), after: await finish(child, () => child.kill('SIGINT')) };
@@ -148,7 +148,7 @@ const has = (program) => {
   }
 };
 
-/** By the name that --peers knows. `needs`: programs that must be there. */
+/** Recorders by their names in --peers. `needs`: required programs. */
 export const recorders = {
   uxrec: { server: 'x11', needs: [], start: uxrecd },
   x11grab: { server: 'x11', needs: ['ffmpeg'], start: ffmpeg([]) },
@@ -158,7 +158,7 @@ export const recorders = {
   'wf-recorder': { server: 'sway', needs: ['wf-recorder', 'sway', 'Xwayland'], start: wfRecorder },
 };
 
-/** Why a recorder cannot be had here, or undefined. */
+/** Reason why a recorder is unavailable, or undefined. */
 export function missing(name) {
   const absent = recorders[name].needs.filter((program) => !has(program));
   return absent.length ? `there is no ${absent.join(', no ')}` : undefined;

@@ -1,24 +1,24 @@
-// A Wayland compositor without hardware, for the recorder that needs one. The script's windows come by Xwayland and
-// place themselves.
+// A Wayland compositor without hardware, for the recorder that needs one. The script's windows use Xwayland and place
+// themselves.
 
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { end, start, until } from '../harness/pages/lab.mjs';
 
-/* sway refuses to be root; Xwayland lets only users in that have a name: nobody */
+/* sway refuses root, and Xwayland admits only users with a name: nobody */
 const USER = 65534;
 const isRoot = process.getuid() === 0;
 const AS = isRoot ? ['setpriv', '--reuid', String(USER), '--regid', String(USER), '--clear-groups'] : [];
 
-/** The pid of the Xwayland of a display: it is nobody's child. */
+/** PID of a display's Xwayland, which is no child of ours. */
 function xwaylandOf(display) {
   for (const pid of readdirSync('/proc').filter((one) => /^\d+$/.test(one)))
     try {
       const [command, first] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
       if (command.endsWith('Xwayland') && first === display) return Number(pid);
     } catch {
-      // it has ended meanwhile
+      // it has exited meanwhile
     }
   return undefined;
 }
@@ -60,7 +60,7 @@ export class Sway {
     }
   }
 
-  /** Let the user that sway runs as write to a folder. */
+  /** Let sway's user write to a folder. */
   give(folder) {
     if (isRoot) chownSync(folder, USER, USER);
   }

@@ -1,4 +1,4 @@
-// A viewer of VNC (RFC 6143) that asks for all changes as soon as it has the last ones and counts what it is sent.
+// A VNC viewer (RFC 6143) that requests the next update as soon as it has the last one, and counts the bytes received.
 // It draws nothing.
 
 import net from 'node:net';
@@ -43,7 +43,7 @@ export class Viewer {
     await this.#take(kinds);
     this.net.write(Buffer.from([1])); // no password
     if ((await this.#take(4)).readUInt32BE() !== 0) throw new Error('the viewer was refused');
-    this.net.write(Buffer.from([1])); // others may watch too
+    this.net.write(Buffer.from([1])); // shared with other viewers
     const said = await this.#take(24);
     this.width = said.readUInt16BE(0);
     this.height = said.readUInt16BE(2);
@@ -58,7 +58,7 @@ export class Viewer {
     this.#ask(0);
   }
 
-  /** @param incremental 0: the whole screen; 1: what has changed */
+  /** @param incremental  0: the whole screen; 1: changes only */
   #ask(incremental) {
     const message = Buffer.from([3, incremental, 0, 0, 0, 0, 0, 0, 0, 0]);
     message.writeUInt16BE(this.width, 6);

@@ -201,7 +201,7 @@ static void click_until_ended(void)
 }
 
 static const struct test microphones[] = {{"clicks are made", click_until_ended}};
-static const struct test tests[] = {{"clicks are found, and their times said", run}};
+static const struct test tests[] = {{"clicks are found, and their times printed", run}};
 
 int main(int argc, char **argv)
 {

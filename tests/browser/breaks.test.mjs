@@ -117,7 +117,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
   await recorder.end();
 });
 
-test('a server that is gone without a word is noticed, and what is not known is not claimed', async () => {
+test('a server that vanishes is noticed, and unknown states are not claimed', async () => {
   const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const line = await frayedLine(recorder.port);
@@ -141,7 +141,7 @@ test('a server that is gone without a word is noticed, and what is not known is 
 const negative = (page) =>
   page.evaluate(() => (document.body.innerText.match(/.*(−|-\d+:\d\d).*/g) ?? []).filter((text) => !/[+−]\d\d:\d\d$/.test(text)));
 
-test('an open tab outlasts a restart, and says what became of the session; no time is negative', async () => {
+test('an open tab outlasts a restart, and shows the outcome of the session; no time is negative', async () => {
   const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin();
   const line = await frayedLine(recorder.port);
@@ -184,7 +184,7 @@ test('an open tab outlasts a restart, and says what became of the session; no ti
   await recorder.end();
 });
 
-test('a revoked link ends its pages, which say so', async () => {
+test('a revoked link ends its pages, which show it', async () => {
   const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const page = await open(recorder.links.live);
@@ -199,7 +199,7 @@ test('a revoked link ends its pages, which say so', async () => {
   await recorder.end();
 });
 
-test('moderators know of each other, and who watches; observers know the number alone', async () => {
+test('moderators see each other and the observers by name; observers see the number alone', async () => {
   const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const ann = await open(recorder.links.moderate, { script: () => localStorage.setItem('name', 'Ann') });

@@ -59,7 +59,7 @@ test('a key goes by its meaning, and by its place where it types no Latin letter
   assert.deepEqual(named('Enter', 'Enter'), ['Enter']);
 });
 
-test('observe: a pause takes no field away, keys change what is seen, undo names what it removed', async () => {
+test('observe: a pause keeps the open field, keys change the view, undo names the removed act', async () => {
   const recorder = await begin();
   const session = await recorder.begin();
   await recorder.uxrec('task', 'start', 'find');

@@ -213,7 +213,7 @@ test('make run shows the moderator’s page without its key in any command line'
 
 /* ---- on the recorded display ---- */
 
-test('the moderator’s page on the recorded display says so in red, and its window is hidden where nothing covers it', async () => {
+test('the moderator’s page on the recorded display warns in red, and its window is hidden where nothing covers it', async () => {
   const desktop = await Desktop.start(1000, 700);
   left.push(() => desktop.end());
   desktop.paint('3c5a64');

@@ -103,7 +103,7 @@ test('the observers’ link is copied, or selected where nothing may be copied, 
   await recorder.end();
 });
 
-test('without a study, with a broken one, and without what a session needs the page names the next step', async () => {
+test('without a study, with a broken one, and without a requirement of a session the page names the next step', async () => {
   const recorder = await Recorder.start(['--screen', 'none', '--input', 'none', '--sound', 'none']);
   rmSync(recorder.study);
   const page = await openPage(browser, recorder.links.moderate);

@@ -83,7 +83,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   await recorder.end();
 });
 
-test('the list has whose tags they are, and shows those of one author or one code', async () => {
+test('the list shows the author of each tag, and filters by author or code', async () => {
   const recorder = await start();
   const session = await recorder.begin();
   const ben = await openPage(browser, recorder.links.live, { script: () => localStorage.setItem('name', 'Ben') });

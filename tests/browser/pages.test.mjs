@@ -250,7 +250,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await recorder.end();
 });
 
-test('library: sessions, numbers with intervals, health; empty it says how to begin', async () => {
+test('library: sessions, numbers with intervals, health; an empty one shows how to begin', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   const empty = await open(recorder.links.library);
   await empty.getByRole('heading', { name: 'No session yet' }).waitFor();
@@ -286,7 +286,7 @@ test('library: sessions, numbers with intervals, health; empty it says how to be
   await recorder.end();
 });
 
-test('a link that is not valid has one name on all pages, and what it cannot do is not offered', async () => {
+test('an invalid link has one name on all pages, and unavailable actions are not offered', async () => {
   const recorder = await Recorder.start(QUIET);
   for (const name of ['library', 'live', 'moderate', 'replay']) {
     const page = await open(`http://127.0.0.1:${recorder.port}/${name}?session=20260101-000000#${'0'.repeat(32)}`, { expectErrors: true });
@@ -419,7 +419,7 @@ test('AV1 and the colour of every pixel are shown live and in the replay', async
   await Promise.all(all.map(end));
 });
 
-test('a browser that has no decoder for the picture says which picture it is', async () => {
+test('a browser without a decoder for the picture shows its format', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--chroma', '444']);
   await recorder.begin();
   /* Debian's Chromium supports it: fake the error of browsers that do not */

@@ -147,7 +147,7 @@ async function watched(page) {
 
 const ended = (page) => until(async () => (await stats(page)).state === 'stopped', 'the end', 30000);
 
-test('replay: patches are exact, and whoever plays, steps or goes to a moment sees the same', async () => {
+test('replay: patches are exact, and the same after playing, stepping and seeking', async () => {
   const page = await open(recorder.replayLink(SESSION));
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
   const times = await page.evaluate(know, messages);
@@ -197,7 +197,7 @@ test('replay: patches are exact, and whoever plays, steps or goes to a moment se
   await close(page);
 });
 
-test('replay: a picture that nobody can decode leaves what was shown, and the next keyframe goes on', async () => {
+test('replay: an undecodable picture leaves the last one, and the next keyframe goes on', async () => {
   const [shown, wanted] = await makeSession(TORN, 'torn');
   const page = await open(recorder.replayLink(TORN));
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
@@ -216,7 +216,7 @@ test('replay: a picture that nobody can decode leaves what was shown, and the ne
   await close(page);
 });
 
-test('live: patches are shown with their picture, at once when they are alone, and count for the time that is complete', async () => {
+test('live: patches are shown with their picture, at once when they are alone, and the time shown is the watermark', async () => {
   const file = readFileSync(join(recorder.library, SESSION, 'recording-0001.mcap'));
   const channelOf = (message) => message.readUInt16LE(9);
   const stream = [...messagesOf(file, await loadDecompressHandlers())].filter((message) => CHANNELS.has(channelOf(message)));

@@ -60,7 +60,7 @@ function levels(quietFrom, quietTo) {
   };
 }
 
-test('live: sound is agreed to by itself, and heard when somebody asks for it', async () => {
+test('live: sound has its own consent, and is played on request', async () => {
   const own = await Recorder.start(TONE);
   const moderator = await openPage(browser, own.links.moderate);
   await moderator.getByLabel('Study').selectOption('Browser study');
@@ -94,7 +94,7 @@ test('live: sound is agreed to by itself, and heard when somebody asks for it', 
   await own.end();
 });
 
-test('how loud it is, is set by keyboard and kept for the next time', async () => {
+test('the volume is set by keyboard and kept for the next time', async () => {
   const page = await open();
   await hear(page);
   const slider = page.getByRole('slider', { name: 'Volume' });
@@ -127,7 +127,7 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   await close(page);
 });
 
-test('the sound has a lane, and its silence is skipped when that is wished', async () => {
+test('the sound has a lane, and its silence is skipped on request', async () => {
   const page = await open({ between: { change: levels(1, 7) } });
   const paths = await page.locator('.lane.sound path').evaluateAll((all) => all.map((path) => path.getAttribute('d')));
   assert.equal(paths.length, 2);
@@ -151,7 +151,7 @@ test('the sound has a lane, and its silence is skipped when that is wished', asy
   await close(page);
 });
 
-test('levels: what is quiet is judged by the room', async () => {
+test('levels: the threshold of silence follows the room', async () => {
   const { quietBelowDb, quietSpans } = await pageModule('media/levels.ts');
   const of = (...parts) => Uint8Array.from(parts.flatMap(([level, steps]) => Array(steps).fill(level)));
   assert.equal(quietBelowDb(of([40, 50], [130, 50])), -50, 'a quiet room');
@@ -166,7 +166,7 @@ test('levels: what is quiet is judged by the room', async () => {
   ]);
 });
 
-test('a span is bleeped: a tone instead of what was said, for everybody, until it is taken back', async (t) => {
+test('a bleep replaces its span with a tone, for everybody, until it is removed', async (t) => {
   const page = await open({}, 'moderate');
   await goTo(page, 5);
   const button = page.getByRole('button', { name: 'Bleep…' });

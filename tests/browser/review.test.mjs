@@ -85,7 +85,7 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, their len
   assert.equal(lostText([]), '');
 });
 
-test('idle is where nothing is done, changed, said or marked', async () => {
+test('idle spans have no input, change, speech or mark', async () => {
   const { activityOf, idleUntilNs } = await pageModule('media/idle.ts');
   const timeline = {
     beginNs: 0n,
@@ -162,7 +162,7 @@ test('search folds case and diacritics, marks its matches, and is quick among ma
   assert.deepEqual(index.find('  ', 5), []);
 });
 
-test('a seek under way shows that it is, and a tag lands on the picture that is seen or nowhere', async () => {
+test('a pending seek is shown, and a tag lands on the visible picture or nowhere', async () => {
   /* a slow decoder */
   const page = await open({
     script: `

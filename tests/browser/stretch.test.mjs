@@ -75,7 +75,7 @@ for (const speed of SPEEDS) {
   });
 }
 
-test('what is heard does not depend on how it was cut into packets', () => {
+test('the output does not depend on the division into packets', () => {
   const input = tone(1, 180);
   const stretcher = new Stretcher(1.5, RATE);
   const whole = [...stretcher.put(input, 0), ...stretcher.end()];

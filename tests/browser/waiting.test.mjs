@@ -62,7 +62,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await recorder.end();
 });
 
-test('what is refused stays in its field, with the reason, and can be sent again', async () => {
+test('a refused text stays in its field, with the reason, and can be sent again', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   await recorder.begin();
   let refuse = false;

@@ -41,7 +41,7 @@ const get = (path, headers = {}, method = 'GET') =>
     request.end();
   });
 
-test('pages are given to loopback names only, with a strict policy', async () => {
+test('pages are served to loopback names only, with a strict policy', async () => {
   const page = await get('/live');
   assert.equal(page.statusCode, 200);
   assert.match(page.headers['content-security-policy'], /default-src 'none'/);
@@ -75,7 +75,7 @@ test('a foreign Origin or Host gets no WebSocket', async () => {
   await stillRecording();
 });
 
-test('without a valid token nothing is said and the socket is closed with 4401', async () => {
+test('without a valid token nothing is sent and the socket is closed with 4401', async () => {
   for (const first of [hello('0'.repeat(32)), hello(''), watchLive()]) {
     const socket = await RawSocket.open(recorder.port);
     assert.equal(socket.status, 101);
@@ -132,7 +132,7 @@ test('an observer’s link cannot stop, list or open sessions', async () => {
 const putAct = (act) =>
   record(0x80, Buffer.concat([Buffer.from([0x08, 7]), field(11, Buffer.concat([field(1, Buffer.from(session)), field(2, act)]))]));
 
-test('an observer’s link cannot remove the consent, whatever name it says', async () => {
+test('an observer’s link cannot remove the consent, whatever name it gives', async () => {
   const acts = () => readFileSync(join(recorder.library, session, 'annotations.mcap')).toString('latin1');
   const before = acts();
   /* each act's id is the first field of its message */
@@ -171,7 +171,7 @@ test('a text that is not UTF-8, or has a 0 byte, is refused with its position an
   await stillRecording();
 });
 
-test('what is sent to two observers is what is in the file, byte by byte', async () => {
+test('the messages to two observers equal those in the file, byte by byte', async () => {
   const sockets = [];
   for (let i = 0; i < 2; i++) {
     const socket = await RawSocket.open(recorder.port);

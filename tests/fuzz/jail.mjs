@@ -1,5 +1,5 @@
 // Sessions whose pictures, patches, pointer shapes and sound are broken at random, exported in every way that decodes
-// or passes them on: the command ends by itself, in time, and leaves neither a process nor half a file.
+// or passes them on: the command ends by itself, in time, and leaves neither a process nor a partial file.
 // UXREC_FUZZ_SECONDS=60, UXREC_FUZZ_SEED=1.
 
 import assert from 'node:assert/strict';
@@ -52,7 +52,11 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/* Run a command as the leader of a process group. @return its exit status, signal and output, and whether a process of it is left */
+/**
+ * Run a command as the leader of a process group.
+ *
+ * @return its exit status, signal and output, and whether a process of it is left
+ */
 function uxrec(args, temporary) {
   return new Promise((resolve, reject) => {
     const child = spawn(join(build, 'uxrec'), args, {
@@ -105,7 +109,7 @@ async function attempt(seed, counts) {
   assert.equal(end.left, false, `a process is left: ${told}`);
   assert.deepEqual(files(temporary), [], told);
   assert.deepEqual(files(join(place, 'in')), ['recording-0001.mcap'], told);
-  /* an export that lacks pictures is kept all the same */
+  /* an export that lacks pictures is kept */
   assert.equal(existsSync(out), end.code === 0 || (end.code === 3 && /^lost: /m.test(end.output)), told);
   assert.deepEqual(readdirSync(join(place, 'out')).filter((left) => left !== name), [], told);
   counts[`exit ${end.code}`] = (counts[`exit ${end.code}`] ?? 0) + 1;

@@ -149,6 +149,6 @@ test(`conversations over the network break nothing (seed ${SEED})`, { timeout: (
   t.diagnostic(`${count} conversations`);
   assert.equal(recorder.child.exitCode, null, recorder.output);
   await recorder.uxrec('status');
-  await recorder.end(); // a sanitizer that found something ends it with a status
+  await recorder.end(); // sanitizer findings end it with a status
   assert.doesNotMatch(recorder.output, /ERROR: AddressSanitizer|runtime error/);
 });

@@ -352,9 +352,9 @@ static const struct test tests[] = {
 	{"an application that hangs is unknown until it goes on",
 		hung_application_is_unknown_until_it_goes_on},
 	{"the bus may go and come back", bus_may_go_and_come_back},
-	{"a bus that stalls keeps nobody waiting", bus_that_stalls_keeps_nobody_waiting},
-	{"toolkits are told that somebody listens", toolkits_are_told_that_somebody_listens},
-	{"no bus is told with its reason", no_bus_is_told_with_its_reason},
+	{"a stalled bus blocks nobody", bus_that_stalls_keeps_nobody_waiting},
+	{"toolkits are notified of a listener", toolkits_are_told_that_somebody_listens},
+	{"a missing bus is reported with its reason", no_bus_is_told_with_its_reason},
 };
 
 int main(void)

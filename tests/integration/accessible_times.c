@@ -308,8 +308,8 @@ static const struct test tests[] = {
 	{"items of menus are described in GTK 4", items_of_menus_are_described_in_gtk_4},
 	{"items of lists that pop up are described in Chromium",
 		items_of_lists_are_described_in_chromium},
-	{"text is never asked for", text_is_never_asked_for},
-	{"a password is not recorded, and what is clicked is", password_is_not_recorded},
+	{"text is never requested", text_is_never_asked_for},
+	{"a password is not recorded, and clicked objects are", password_is_not_recorded},
 };
 
 int main(void)

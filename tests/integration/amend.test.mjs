@@ -1,4 +1,4 @@
-// Corrections by command, and the deletion of a session.
+// Corrections by command, and deletion of a session.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -33,7 +33,7 @@ const uxrec = async (...command) => (await run(join(build, 'uxrec'), command)).s
 const things = async (thing) =>
   JSON.parse(await uxrec('amend', folder, '--json')).filter((one) => !thing || one.thing === thing);
 
-/** Expect a refusal; gives its exit status and message. */
+/** Run a command that must be refused. @return its exit status and message */
 async function refused(...command) {
   const error = await run(join(build, 'uxrec'), command).then(
     () => assert.fail(`uxrec ${command.join(' ')} was not refused`),
@@ -42,7 +42,7 @@ async function refused(...command) {
   return `${error.code} ${error.stderr}`;
 }
 
-test('what there is is listed with ids, and each thing is corrected by its own options', async () => {
+test('things are listed with ids, and each is corrected by its own options', async () => {
   const [attempt] = await things('attempt');
   const [tag] = await things('tag');
   const [interruption] = await things('interruption');
@@ -65,7 +65,7 @@ test('what there is is listed with ids, and each thing is corrected by its own o
   const [alarm] = await things('interruption');
   assert.deepEqual([alarm.kind, alarm.note], ['external', 'fire alarm']);
   assert.ok(!alarm.stops_clock);
-  /* another outcome has no kind of failure; corrected times are taken back */
+  /* a new outcome clears the kind of failure; 'none' removes corrected times */
   await uxrec('amend', folder, attempt.id, '--outcome', 'completed', '--begin', 'none');
   const [again] = await things('attempt');
   assert.ok(again.outcome === 'completed' && again.failure !== 'time_limit' && !again.begin_ns);
@@ -87,13 +87,13 @@ test('the session itself: participant, segment, condition, pilot, exclusion, thi
     [['P07'], 'novice', 'B', true, true, 'the prototype broke'],
   );
   assert.deepEqual([info.thinking, info.place, info.site], ['concurrent', 'own_device', 'remote']);
-  /* all acts with the participant's old label have the new one */
+  /* acts with the participant's old label carry the new one */
   assert.equal((await things('attempt'))[0].participant, 'P07');
   assert.match(await uxrec('list', '--library', recorder.library), /P07/);
   await uxrec('amend', folder, '--excluded', 'no', '--pilot', 'no');
 });
 
-test('what cannot be is refused with what is allowed, and changes nothing', async () => {
+test('invalid corrections are refused with the allowed values, and change nothing', async () => {
   const before = readFileSync(join(folder, 'annotations.mcap'));
   const [attempt] = await things('attempt');
   const [tag] = await things('tag');
@@ -108,12 +108,12 @@ test('what cannot be is refused with what is allowed, and changes nothing', asyn
   assert.match(await refused('amend', folder, '--participant', '../x'), /^2 /);
   assert.match(await refused('amend', folder, '0'.repeat(32), '--note', 'x'), /^1 .*lists what there is/);
   assert.match(await refused('amend', folder, '--remove'), /^2 /);
-  /* an end before the begin */
+  /* an end before its begin */
   assert.notEqual(await refused('amend', folder, attempt.id, '--begin', '0.03', '--end', '0.02'), '');
   assert.deepEqual(readFileSync(join(folder, 'annotations.mcap')), before);
 });
 
-test('a session is deleted by command when it is meant, and by the moderator with its participant’s label', async () => {
+test('a session is deleted by command with --yes, and by the moderator with its participant’s label', async () => {
   const running = await recorder.begin('paper:sound');
   assert.match(await refused('delete', join(recorder.library, running), '--yes'), /^3 .*being recorded/);
   const moderator = await Client.open(recorder, 'moderate', 'Ana');
@@ -125,14 +125,14 @@ test('a session is deleted by command when it is meant, and by the moderator wit
   assert.equal((await ask(reviewer, running, 'P01')).code, 13);
   assert.match((await ask(moderator, running, 'P02')).text, /not the participant/);
   assert.match((await ask(moderator, '../..', 'P01')).text, /./);
-  /* a reviewer has it open */
+  /* while a reviewer has it open */
   await reviewer.ask({ case: 'openSession', value: { session: running } });
   assert.equal((await ask(moderator, running, 'P01')).session, running);
   assert.ok(!existsSync(join(recorder.library, running)));
   assert.equal((await reviewer.ask({ case: 'openSession', value: { session: running } })).value.code, 2);
   moderator.end();
   reviewer.end();
-  /* by command: not without being asked, nothing but sessions, nothing through a link */
+  /* by command: needs --yes, deletes sessions only, follows no symbolic link */
   assert.match(await refused('delete', folder), /^2 .*--yes/);
   const other = join(recorder.folder, 'films');
   mkdirSync(other);

@@ -1,4 +1,4 @@
-// What the library gives to those who listen: nothing of what is bleeped, and what was said.
+// Sound and transcripts served by the library: bleeped spans are left out.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -19,7 +19,7 @@ function varint(value) {
 const bytes = (number, content) => Buffer.concat([varint((number << 3) | 2), varint(content.length), Buffer.from(content)]);
 const number = (field, value) => Buffer.concat([varint(field << 3), varint(value)]);
 
-/* fields of wire.proto and acts.proto */
+/* field numbers of wire.proto and acts.proto */
 const READ = 8, PUT_ACT = 11, GET_TRANSCRIPT = 22, PUT_TRANSCRIPT = 23;
 const FAILURE = 2, READ_DONE = 10, ACT_STORED = 13, TRANSCRIPT = 17;
 const SOUND = 16, SOUND_LEVELS = 17, MONITOR = 19, MONITOR_LEVELS = 20;
@@ -50,7 +50,7 @@ function fieldsOf(message) {
 
 let requests = 100;
 
-/** Send a request; gives the body of its answer, as [field, content]. */
+/** Send a request. @return the body of its answer: [field, content] */
 async function ask(socket, body, content) {
   const request = ++requests;
   socket.send(record(0x80, Buffer.concat([number(1, request), bytes(body, content)])));
@@ -69,7 +69,7 @@ async function connect(link, name, identity = '') {
   return socket;
 }
 
-/** Channel and time of everything that a reader of the whole session is sent. */
+/** Channel and time of each message in a read of the whole session. */
 async function readAll(socket) {
   const from = socket.messages.length;
   const [field] = await ask(socket, READ, Buffer.concat([bytes(1, session), number(2, begin), number(3, begin + 60_000n * MS), number(4, 1)]));
@@ -97,7 +97,7 @@ before(async () => {
 
 after(() => recorder?.end());
 
-test('a bleep said by a reviewer is heard by nobody from the next read on, and again when it is taken back', async () => {
+test('a reviewer’s bleep silences its span for everybody from the next read on, until it is removed', async () => {
   const ana = await connect('library', 'Ana');
   const bob = await connect('library', 'Bob');
   const id = randomBytes(16).toString('hex');
@@ -106,7 +106,7 @@ test('a bleep said by a reviewer is heard by nobody from the next read on, and a
   assert.equal((await putAct(ana, id, 1, 'coder:Ana', bleep(1000, 2000)))[0], ACT_STORED);
   const fewer = await readAll(bob);
   assert.equal(soundsIn(fewer, 1000, 2000), 0);
-  /* nor what reaches into it; all else is as it was */
+  /* packets that reach into the span are left out, too; all others are unchanged */
   assert.equal(soundsIn(fewer, 974, 1000), 0);
   assert.equal(soundsIn(fewer, 2000, 4000), soundsIn(sent, 2000, 4000));
   assert.equal(soundsIn(fewer, 0, 790), soundsIn(sent, 0, 790));
@@ -135,7 +135,7 @@ test('a bleep belongs to the principal who made it, not to the name', async () =
   assert.equal(principalOf(renamed), principalOf(ana));
   assert.notEqual(principalOf(other), principalOf(ana));
   assert.notEqual(principalOf(ana), identity);
-  /* without an identity: by link and name; and no identity, not even a key, gives that principal */
+  /* without an identity the principal is of link and name; no identity gives that one, not even the link's key */
   const plain = await connect('library', 'Reviewer');
   const again = await connect('library', 'Reviewer');
   const key = await connect('library', 'Reviewer', recorder.token('library'));
@@ -169,12 +169,12 @@ test('a bleep that reaches over the end of the session is refused with the lengt
   socket.end();
 });
 
-test('the moderator bleeps by a command, and the open library knows', async () => {
+test('the moderator bleeps by a command, and the open library applies it', async () => {
   const socket = await connect('library', 'Ana');
   assert.ok(soundsIn(await readAll(socket), 2000, 3000) >= 40);
   const [id] = (await recorder.uxrec('bleep', join(recorder.library, session), '--from', '2', '--to', '3')).split(' ');
   assert.equal(soundsIn(await readAll(socket), 2000, 3000), 0);
-  /* what the moderator has said is not a reviewer's to take back */
+  /* a reviewer may not remove the moderator's bleep */
   assert.equal((await putAct(socket, id, 3, 'coder:moderator'))[0], FAILURE);
   await recorder.uxrec('bleep', join(recorder.library, session), '--remove', id);
   assert.ok(soundsIn(await readAll(socket), 2000, 3000) >= 40);
@@ -199,7 +199,7 @@ test('a transcript is put, given with its bleeps, and taken away', async () => {
   assert.equal((await putAct(socket, id, 1, 'coder:Ana', bleep(1100, 1150)))[0], ACT_STORED);
   assert.deepEqual(cuesOf((await get())[1]), [whole[0], { ...whole[1], text: '[bleeped]' }]);
   assert.equal((await putAct(socket, id, 3, 'coder:Ana'))[0], ACT_STORED);
-  /* what is none changes nothing, and its words are in no log */
+  /* an invalid transcript changes nothing, and its words are in no log */
   [field, answer] = await put('WEBVTT\n\n00:00.500\nsecret word\n');
   assert.equal(field, FAILURE);
   assert.match(answer.toString('latin1'), /line 3/);
@@ -212,7 +212,7 @@ test('a transcript is put, given with its bleeps, and taken away', async () => {
   socket.end();
 });
 
-test('an observer gets no transcript and puts none, and says no bleep', async () => {
+test('an observer gets no transcript and puts none, and makes no bleep', async () => {
   const socket = await connect('live', 'Ana');
   for (const [body, content] of [
     [GET_TRANSCRIPT, bytes(1, session)],

@@ -1,5 +1,5 @@
-// Peers that ask for more than can be done, and libraries that are large: acts go before everything else, each
-// peer has its turn, memory does not grow with the library, and SIGTERM ends the recorder at once.
+// Peers that flood requests, and large libraries: acts take precedence, peers are served in turn, memory does not grow
+// with the library, and SIGTERM ends the recorder at once.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -10,10 +10,10 @@ import { after, before, test } from 'node:test';
 import { build, Client, record, Recorder, root, sleep, until } from '../harness/pages/lab.mjs';
 
 const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
-/* bounds are for a loaded machine: what is wrong takes tens of seconds */
+/* bounds for a loaded machine; faults take tens of seconds */
 const SOON_MS = 5000;
 const SESSIONS = 300;
-/* the limit of a connection is 100 messages a second */
+/* messages are limited to 100 a second per connection */
 const PAUSE_MS = 13;
 
 let recorder;
@@ -23,7 +23,7 @@ let filled = 1;
 const log = () => join(recorder.library, session, 'annotations.mcap');
 const varint = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]);
 const time = (value) => Buffer.from(value < 128n ? [Number(value)] : [Number(value & 127n) | 128, ...time(value >> 7n)]);
-/* a field of bytes, with a number and a length of any size */
+/* a length-delimited field with any number and length */
 const bytes = (number, content) => Buffer.concat([Buffer.from([...varint((number << 3) | 2), ...varint(content.length)]), content]);
 const newId = () => randomBytes(16).toString('hex');
 const note = (text) => ({
@@ -39,7 +39,7 @@ const note = (text) => ({
   },
 });
 
-/** Store a note; gives how long that took. */
+/** Store a note. @return its latency in ms */
 async function timeOfNote(client) {
   const begunMs = performance.now();
   const answer = await client.ask(note('seen'), 60000);
@@ -56,13 +56,13 @@ async function timesOfNotes(client, count) {
   return times.sort((a, b) => a - b);
 }
 
-/* a sanitizer keeps memory that was freed */
+/* sanitizers keep freed memory */
 const plain = process.env.UXREC_BUILD === undefined || process.env.UXREC_BUILD === 'build';
 const memoryKb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${recorder.child.pid}/status`, 'utf8'))[1]);
 
 const idOf = (i) => `20251001-${String(i).padStart(6, '0')}-abcd`;
 
-/** Sessions up to this many: one is copied, the others have the same files. */
+/** Grow the library to `count` sessions: one copy, the others hard links to its files. */
 function fill(count) {
   const first = join(recorder.library, idOf(0));
   if (filled === 1) cpSync(join(root, 'tests/data/format-1/whole'), first, { recursive: true });
@@ -83,7 +83,7 @@ after(async () => {
   await recorder?.end();
 });
 
-test('an act with fields that nobody knows is refused, and nothing of them is stored or sent', async () => {
+test('an act with unknown fields is refused, and nothing of them is stored or sent', async () => {
   const observer = await Client.open(recorder, 'live', 'Eve');
   const unknown = bytes(99, Buffer.alloc(5000, 0x55));
   const text = bytes(3, Buffer.from('kept'));
@@ -176,7 +176,7 @@ test('an act is stored soon while another observer floods acts', async () => {
   for (const client of [honest, ...floods]) client.end();
 });
 
-test('of lists that are asked for faster than they are made the newest comes, and acts and seeks go before', async () => {
+test('of lists requested faster than they are made the newest is sent, and acts and seeks take precedence', async () => {
   const reviewer = await Client.open(recorder, 'library', 'Rita');
   const other = await Client.open(recorder, 'library', 'Ron');
   const observer = await Client.open(recorder, 'live', 'Ana');
@@ -201,12 +201,12 @@ test('of lists that are asked for faster than they are made the newest comes, an
   for (const client of [reviewer, other, observer]) client.end();
 });
 
-test('a list comes in parts to those who take it so, by begin, newest first, and its memory is given back', async () => {
+test('a list comes in parts where requested, by begin, newest first, and its memory is freed', async () => {
   const reviewer = await Client.open(recorder, 'library', 'Rita');
-  /* for other figures than the usual ones */
+  /* UXREC_LIST_SESSIONS for other measurements */
   const count = Number(process.env.UXREC_LIST_SESSIONS ?? 1000);
   fill(count);
-  /* begun within 3 s of each other, the later one where it was still the evening before */
+  /* begun within 3 s of each other; the later one's local time is on the evening before */
   const zoned = [['20261121-210337-0001', 'killed'], ['20261122-040334-0001', 'whole']];
   for (const [id, name] of zoned) cpSync(join(root, 'tests/data/format-1', name), join(recorder.library, id), { recursive: true });
   const isZoned = (id) => zoned.some(([other]) => other === id);
@@ -226,7 +226,7 @@ test('a list comes in parts to those who take it so, by begin, newest first, and
   await sleep(500);
   console.log(`# ${count} sessions: ${before} kB before, ${memoryKb()} kB after`);
   if (plain) assert.ok(memoryKb() - before < 40_000, `${memoryKb() - before} kB more`);
-  /* a list that nobody reads waits without delaying another one */
+  /* an unread list waits without delaying others */
   const stalled = await Client.open(recorder, 'library', 'Sam');
   stalled.socket.net.pause();
   for (let i = 0; i < 30; i++) stalled.send({ case: 'listSessions', value: { parts: true } });
@@ -237,7 +237,7 @@ test('a list comes in parts to those who take it so, by begin, newest first, and
   reviewer.end();
 });
 
-test('SIGTERM ends the recorder at once, whatever waits', async () => {
+test('SIGTERM ends the recorder at once, whatever is pending', async () => {
   const reviewers = [];
   for (let i = 0; i < 3; i++) reviewers.push(await Client.open(recorder, 'library', `Rita ${i}`));
   for (let i = 0; i < 60; i++)

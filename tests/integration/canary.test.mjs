@@ -1,5 +1,5 @@
-// Secrets are typed under each policy, with UXREC_LONG a thousand, and looked for in everything that uxrec makes of them,
-// in the forms of tests/tools/secrets.c. Under "full" the same search finds every one of them.
+// Secrets are typed under each policy, a thousand with UXREC_LONG, and searched in all output of uxrec, in the forms of
+// tests/tools/secrets.c. Under "full" the same search finds each of them.
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
@@ -25,7 +25,7 @@ async function verify(path) {
   return JSON.parse(stdout);
 }
 
-/** Type them in a session that an observer watches; gives what is to be searched. */
+/** Type them in an observed session. @return the paths to search */
 async function record(keys, seed) {
   const path = (name) => join(recorder.folder, `${name}-${keys}`);
   const session = await recorder.begin('paper', '--keys', keys);
@@ -65,7 +65,7 @@ for (const [keys, told] of [['none', 0], ['counts', KEYS], ['classes', 2 * KEYS]
     const proof = await verify(left.folder);
     assert.deepEqual(proof.problems, []);
     assert.equal(proof.redacted, true);
-    /* they were typed, and what may be told of them is there */
+    /* they were typed, and recorded as far as the policy permits */
     assert.equal(proof.keys, told);
   });
 
@@ -106,6 +106,6 @@ test('under full the same search finds every one of them, and something of them 
   assert.equal((await secrets('search', 8, COUNT, left.folder)).found, COUNT);
   for (const path of Object.values(left)) assert.ok((await secrets('search', 8, COUNT, path)).found > COUNT / 2, path);
   assert.equal((await secrets('search', 8, COUNT, log)).found, 0);
-  /* not because anything is found everywhere */
+  /* control: other secrets are not found */
   assert.equal((await secrets('search', 9, COUNT, ...Object.values(left))).found, 0);
 });

@@ -1,4 +1,4 @@
-// Consent gates every way out of a session.
+// Consent gates every export and read of a session.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'uxrec-consent-'));
 const SCREEN = 8, SOUND = 16, LEVELS = 17;
 const REFUSED = 3;
 let recorder;
-let recorded; // folder of a session of screen and sound that has ended
+let recorded; // folder of a finished session of screen and sound
 let next = 0;
 
 before(async () => {
@@ -34,7 +34,7 @@ function uxrec(...args) {
   });
 }
 
-/** A copy of the session in the recorder's library. */
+/** A copy of the session in the recorder's library, with a transcript. */
 function copied() {
   const id = `20260101-000000-${(next++).toString(16).padStart(4, '0')}`;
   const path = join(recorder.library, id);
@@ -45,13 +45,13 @@ function copied() {
 
 const out = (end) => join(folder, `${next++}.${end}`);
 
-/** How many messages of a topic a recording has. */
+/** Number of messages of a topic in a recording. */
 async function count(path, topic) {
   const { out: lines } = await uxrec('dump', path, '--channel', topic);
   return lines.split('\n').filter(Boolean).length;
 }
 
-/** The exit status of every command that gives something out, by its name. */
+/** Exit status of each exporting command, by its name. */
 async function tryAll(path) {
   const commands = {
     mkv: ['export', path, '--to', 'mkv', '-o', out('mkv')],
@@ -78,7 +78,7 @@ async function tryAll(path) {
   return { refused, film: tried.mkv };
 }
 
-/** A reviewer's answer about a session: its kind, and the count of messages by channel. */
+/** A read of a session: kind of answer, message counts by channel, timeline and transcript. */
 async function read(role, id, times = { fromNs: 0n, toNs: 1n << 61n }) {
   const client = await Client.open(recorder, role, 'Rev');
   const begun = client.socket.messages.length;
@@ -115,7 +115,7 @@ test('without sound a film has none, and words and sound are refused', async () 
   assert.equal(transcript.case, 'failure');
 });
 
-test('for analysis alone no film leaves', async () => {
+test('consent to analysis alone exports no film', async () => {
   const { path } = copied();
   for (const use of ['clips', 'observers', 'publication']) assert.equal((await uxrec('withdraw', path, '--use', use)).code, 0);
   const { refused } = await tryAll(path);
@@ -123,7 +123,7 @@ test('for analysis alone no film leaves', async () => {
   assert.equal((await uxrec('export', path, '--to', 'mkv', '--for', 'analysis', '-o', out('mkv'))).code, 2);
 });
 
-test('after a withdrawal nothing leaves, and its undoing gives it back', async () => {
+test('after a withdrawal nothing is exported, until it is undone', async () => {
   const { id, path } = copied();
   const said = await uxrec('withdraw', path, '--who', 'Mo', '--why', 'changed her mind', '--json');
   const { refused } = await tryAll(path);
@@ -134,7 +134,7 @@ test('after a withdrawal nothing leaves, and its undoing gives it back', async (
   const { kind, channels, timeline, transcript } = await read('library', id);
   assert.ok([kind, timeline.case, transcript.case].every((answer) => answer === 'failure'));
   assert.deepEqual(channels, {});
-  /* its page gets labels and the statements, to show that it is so */
+  /* reviewers get labels and the statements, which show the withdrawal */
   const client = await Client.open(recorder, 'library', 'Rev');
   const { value: opened } = await client.ask({ case: 'openSession', value: { session: id } });
   assert.ok(opened.summary.withdrawn && opened.summary.tags === 0);
@@ -147,7 +147,7 @@ test('after a withdrawal nothing leaves, and its undoing gives it back', async (
   assert.deepEqual((await tryAll(path)).refused, ['published']);
 });
 
-test('what was withdrawn from a time on is left out from there, and a copy has a gap for it', async () => {
+test('data after a partial withdrawal is left out, and a copy has a gap for it', async () => {
   const { id, path } = copied();
   assert.equal((await uxrec('withdraw', path, '--from', '2')).code, 0);
   const { refused } = await tryAll(path);
@@ -159,7 +159,7 @@ test('what was withdrawn from a time on is left out from there, and a copy has a
   const { transcript, timeline } = await read('library', id);
   assert.deepEqual(transcript.value.cues.map(({ text }) => text), ['early']);
   assert.ok(timeline.value.gaps.some(({ reason, topics }) => reason === 11 && topics.includes('/screen')));
-  /* the copy is gated wherever it goes, and its info lists the gap */
+  /* the copy itself stays gated, and its info lists the gap */
   const copy = out('mcap');
   assert.equal((await uxrec('recover', path, '-o', copy)).code, 0);
   assert.match((await uxrec('info', copy)).out, /^gap: consent at 2\.\d+ s to the end: the consent does not cover/m);
@@ -167,7 +167,7 @@ test('what was withdrawn from a time on is left out from there, and a copy has a
   assert.equal((await uxrec('verify', copy)).code, 0);
 });
 
-test('a recording alone is gated by what was recorded with it', async () => {
+test('a recording alone is gated by its own acts', async () => {
   const session = await recorder.begin('paper:screen,sound,analysis');
   await sleep(1000);
   await recorder.uxrec('stop');
@@ -177,7 +177,7 @@ test('a recording alone is gated by what was recorded with it', async () => {
   assert.equal((await uxrec('export', alone, '--to', 'mkv', '-o', out('mkv'))).code, REFUSED);
 });
 
-/* ---- while it runs ---- */
+/* ---- running sessions ---- */
 
 async function watch(role) {
   const client = await Client.open(recorder, role, role);
@@ -185,10 +185,10 @@ async function watch(role) {
   return client;
 }
 
-/** How many messages of a channel a watcher has, from its n-th record on. */
+/** Number of a channel's messages that a watcher has received, from record `from` on. */
 const seen = (client, channel, from = 0) => client.socket.messages.slice(from).filter((m) => m[0] === 0x05 && m.readUInt16LE(9) === channel).length;
 
-test('observers are sent what consent covers for them', async () => {
+test('observers get only data whose consent covers them', async () => {
   await recorder.begin('paper:screen,sound,analysis');
   const observer = await watch('live');
   const moderator = await watch('moderate');
@@ -208,7 +208,7 @@ test('sound of muted spans reaches nobody but the moderator while the session ru
   await sleep(1000);
   const to = BigInt(Date.now()) * 1_000_000n;
   await recorder.uxrec('unmute');
-  await sleep(1200); /* the file has it */
+  await sleep(1200); /* written to the file by then */
   const muted = await read('library', session, { fromNs: from, toNs: to });
   assert.ok(muted.channels[SCREEN] > 0, 'the screen is there');
   assert.equal((muted.channels[SOUND] ?? 0) + (muted.channels[LEVELS] ?? 0), 0);

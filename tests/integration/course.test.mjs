@@ -1,4 +1,4 @@
-// The course of a session by command: reading, interruptions, phases, and how the last task ended.
+// Course of a session by command: reading, interruptions, phases, and the outcome of the last task.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -12,7 +12,7 @@ const QUIET = ['--screen', 'none', '--input', 'none', '--sound', 'tone'];
 
 after(() => Recorder.endLeftovers());
 
-/** Expect the command to be refused; gives its message. */
+/** Run a command that must be refused. @return its message */
 async function refused(recorder, ...command) {
   const error = await recorder.uxrec(...command).then(
     () => assert.fail(`uxrec ${command.join(' ')} was not refused`),
@@ -24,7 +24,7 @@ async function refused(recorder, ...command) {
 
 const status = async (recorder) => JSON.parse(await recorder.uxrec('status', '--json'));
 
-/** The standing acts of one kind in a session's course: attempts, interruptions, phases. */
+/** Current acts of one kind in a session's course: attempts, interruptions, phases. */
 const things = async (recorder, session, thing) =>
   JSON.parse((await run(join(build, 'uxrec'), ['amend', join(recorder.library, session), '--json'])).stdout).filter(
     (one) => one.thing === thing,
@@ -37,7 +37,7 @@ test('a stop while a task is running asks for its outcome', async () => {
   const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin('paper:sound');
   await recorder.uxrec('task', 'start', 'find');
-  /* a begin that is corrected while the task is running outlasts its end */
+  /* a begin corrected while its task runs stays corrected after the end */
   const folder = join(recorder.library, session);
   const [{ id }] = await things(recorder, session, 'attempt');
   await run(join(build, 'uxrec'), ['amend', folder, id, '--begin', '0.001']);
@@ -84,7 +84,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   await recorder.uxrec('stop', '--outcome', 'completed');
   const [attempt] = (await metrics(recorder, session)).attempts;
   const [last] = await things(recorder, session, 'attempt');
-  /* the time of the metrics is the one printed shortly before the end, plus the rest until the end */
+  /* the metrics' time is the one printed shortly before the end, plus the remainder */
   const shown = before.attempt_time_ns / 1e9;
   const rest = (last.live_end_ns - before.now_ns) / 1e9;
   assert.ok(Math.abs(attempt.time_s - shown - rest) < 0.01, `${attempt.time_s} s, shown ${shown} s and ${rest} s more`);
@@ -92,7 +92,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   const interruptions = await things(recorder, session, 'interruption');
   assert.deepEqual([interruptions[0].kind, interruptions[0].note], ['technical', 'fire alarm']);
   assert.ok((last.live_end_ns - last.live_begin_ns) / 1e9 - attempt.time_s >= 1.5);
-  /* a running phase or interruption ends with the session, or where the next begins */
+  /* a running phase or interruption ends with the session, or at the begin of the next */
   const phases = await things(recorder, session, 'phase');
   assert.deepEqual(phases.map((one) => one.kind), ['warm_up', 'post_task']);
   assert.equal(phases[1].from_ns, phases[0].to_ns);

@@ -417,13 +417,12 @@ static void removed_files_are_made_again(void)
 }
 
 static const struct test tests[] = {
-	{"a full disk is said, and the session goes on in a new segment",
+	{"a full disk is reported, and the session goes on in a new segment",
 		full_disk_holds_and_goes_on},
-	{"files that somebody removes are made again, and nothing is missing",
-		removed_files_are_made_again},
+	{"removed files are made again, and nothing is missing", removed_files_are_made_again},
 	{"a session that is stopped on a full disk ends when there is room, and lacks nothing",
 		stop_on_a_full_disk_waits_for_room},
-	{"what there is no room for can be given up, and is a gap to the end",
+	{"data without room can be given up, and is a gap to the end",
 		what_has_no_room_can_be_given_up},
 	{"SIGTERM on a full disk ends the recorder in time, with a gap to the end",
 		sigterm_on_a_full_disk_leaves_a_gap},

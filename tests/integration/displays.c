@@ -536,18 +536,18 @@ static void monitors_are_kept(void)
 }
 
 static const struct test tests[] = {
-	{"a server that is started again is recorded again, with a gap", server_comes_back},
-	{"a server that stays away holds nobody up, and a gap says so", server_stays_away},
+	{"a restarted server is recorded again, with a gap", server_comes_back},
+	{"a server that stays away blocks nobody, and is a gap", server_stays_away},
 	{"screens of 15 and 16 bits of colour are recorded exactly", few_colours_are_recorded},
-	{"of a screen of 30 bits of colour 24 are recorded", many_colours_are_recorded},
-	{"a screen with a colour map is refused, and what to do is said", colour_maps_are_refused},
+	{"a screen of 30 bits of colour is recorded with 24", many_colours_are_recorded},
+	{"a screen with a colour map is refused, with a remedy", colour_maps_are_refused},
 	{"a server that shares no memory is recorded over its connection",
 		no_shared_memory_is_needed},
-	{"a server that does not tell of changes is looked at", no_damage_is_needed},
+	{"a server without damage reports is polled", no_damage_is_needed},
 	{"screens of a few pixels are recorded", small_screens_are_recorded},
 	{"a screen of 33 million pixels is recorded", large_screens_are_recorded},
 	{"a blanked screen is recorded as it is", blanked_screen_is_recorded},
-	{"monitors are kept, and what none of them shows is black", monitors_are_kept},
+	{"monitors are kept, and areas outside of them are black", monitors_are_kept},
 };
 
 int main(void)

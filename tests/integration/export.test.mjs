@@ -1,4 +1,4 @@
-// Exports, read by ffmpeg: what happened together is seen and heard together.
+// Exports, decoded by ffmpeg: sound and pictures are in sync.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ const run = promisify(execFile);
 
 after(() => Recorder.endLeftovers());
 
-/* one line for every frame of a filter graph: its time and a value */
+/* time and value of each frame of a filter graph */
 async function frames(graph, tag) {
   const { stdout } = await run(
     'ffprobe',
@@ -27,7 +27,7 @@ async function frames(graph, tag) {
     .filter(([, value]) => !Number.isNaN(value));
 }
 
-/* where a value rises over a limit: the times in s of the last frame below it and of the first one above */
+/* rising edges over a limit: times in s of the last frame below it and of the first one above */
 function rises(values, limit) {
   return values.flatMap(([time, value], i) =>
     i > 0 && value > limit && values[i - 1][1] <= limit ? [[values[i - 1][0], time]] : [],
@@ -35,14 +35,14 @@ function rises(values, limit) {
 }
 
 /**
- * By how much each click is outside of its flash, in ms: a flash began between two pictures, which a busy machine takes
- * less often, and a click between them is on time.
+ * Offset of each click from its flash, in ms. A flash began between two pictures, which are further apart on a busy
+ * machine: the offset of a click between them is 0.
  */
 async function exportedOffsets(mkv) {
   const path = mkv.replaceAll(':', '\\:');
-  /* the test picture's middle is white at whole seconds, when the tone clicks */
+  /* the centre of the test picture is white at whole seconds, when the tone clicks */
   const flashes = rises(await frames(`movie=${path},crop=40:40,signalstats`, 'lavfi.signalstats.YMIN'), 180);
-  /* levels of every millisecond; a click is 5 ms long */
+  /* peak levels of 1 ms blocks; a click lasts 5 ms */
   const clicks = rises(
     await frames(
       `amovie=${path},asetnsamples=48,astats=metadata=1:reset=1:measure_perchannel=none`,
@@ -56,7 +56,7 @@ async function exportedOffsets(mkv) {
   });
 }
 
-/* how well two pictures agree, in dB */
+/* PSNR of two pictures, in dB */
 async function psnrOf(...pictures) {
   const { stderr } = await run('ffmpeg', [...pictures.flatMap((path) => ['-i', path]), '-lavfi', 'psnr', '-f', 'null', '-']);
   return Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99'));
@@ -80,7 +80,7 @@ test('a flash and a click of one moment are together in an exported film, also b
   await recorder.end();
 });
 
-/* what ffprobe tells of a file */
+/* ffprobe's description of a file */
 async function probe(path, ...more) {
   const { stdout } = await run(
     'ffprobe',
@@ -90,7 +90,7 @@ async function probe(path, ...more) {
   return JSON.parse(stdout);
 }
 
-/* a decoder finds nothing wrong */
+/* the file decodes without a warning */
 async function plays(path) {
   const { stderr } = await run('ffmpeg', ['-v', 'warning', '-i', path, '-fps_mode', 'passthrough', '-enc_time_base:v', '1/16000', '-f', 'null', '-']);
   assert.equal(stderr, '', path);
@@ -100,7 +100,7 @@ const codecs = (found) => found.streams.map((stream) => stream.codec_name);
 
 test('a session becomes films, with its tasks as chapters and captions', async (t) => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone:200']);
-  /* seconds that commands and waits have taken: as long as what they record at least, on a busy machine longer */
+  /* seconds spent in commands and waits: at least the length of their recording, more on a busy machine */
   const took = async (...steps) => {
     const begun = performance.now();
     for (const step of steps) await (typeof step === 'number' ? sleep(step) : recorder.uxrec(...step));
@@ -117,7 +117,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
   const out = (name) => join(recorder.folder, name);
   const exported = (name, ...more) => recorder.uxrec('export', session, '-o', out(name), ...more);
   const refused = (name, ...more) => assert.rejects(exported(name, ...more));
-  /* what has the name, whole or not */
+  /* files of that name, whole or partial */
   const left = (name) => readdirSync(recorder.folder).filter((found) => found.startsWith(name));
 
   await t.test('mkv, mp4 and webm have both, at their times', async () => {
@@ -131,7 +131,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       assert.ok(lasts > 3.9 && lasts < longest + 0.1, `${to}: ${lasts} s of ${longest}`);
       const offsets = await exportedOffsets(out(name));
       assert.ok(offsets.length >= 2, to);
-      /* VP9 is coded anew for the rate that there is: a flash may take two pictures more until it is white */
+      /* VP9 is re-encoded at the available rate: a flash may take two more pictures to become white */
       for (const ms of offsets) assert.ok(Math.abs(ms) <= (to === 'webm' ? 80 : 20), `${to}: ${ms} ms`);
       const task = found.chapters.filter((chapter) => chapter.tags.title === 'Pay it');
       assert.equal(task.length, 1);
@@ -161,7 +161,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     await plays(out('film.h264'));
     const packets = async (name) =>
       Number((await probe(out(name), '-select_streams', 'v', '-count_packets')).streams[0].nb_read_packets);
-    /* Matroska has the last picture again where the film ends, if it lasted */
+    /* Matroska repeats the last picture at the end of the film if it lasted */
     const again = (await packets('film.mkv')) - (await packets('film.h264'));
     assert.ok(again === 0 || again === 1, `${again} pictures more`);
   });
@@ -186,7 +186,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
 
   await t.test('captions are beside the film, from its begin', async () => {
     const said = out('said.vtt');
-    const from = taskBegin + 0.3; // the task goes on for 2.2 s at least
+    const from = taskBegin + 0.3; // the task goes on for at least 2.2 s
     const cue = (begin, end, text) => `00:0${begin.toFixed(3)} --> 00:0${end.toFixed(3)}\n${text}\n`;
     const cues = [cue(from - 0.5, from + 0.5, '<v Ana>Where is it?'), cue(from + 2, from + 2.4, 'There.')];
     assert.ok(from + 2.4 < 10);
@@ -202,7 +202,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     assert.doesNotMatch(text, /There/);
   });
 
-  await t.test('png has what the screen showed', async () => {
+  await t.test('png equals the screen', async () => {
     await exported('one.png', '--to', 'png', '--at', '2');
     const [one] = (await probe(out('one.png'))).streams;
     assert.deepEqual([one.codec_name, one.width, one.height, one.pix_fmt], ['png', 640, 360, 'rgb24']);
@@ -213,11 +213,11 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       readdirSync(out('many')),
       ['1.000', '1.500', '2.000', '2.500'].map((time) => `00-00-0${time}.png`),
     );
-    /* the same picture as in the film with all that lies over it, but for what coding has cost */
+    /* the same picture as in the film with patches drawn, but for coding loss */
     await exported('sharp.mkv', '--to', 'mkv', '--draw', 'patches');
     const { packets } = await probe(out('sharp.mkv'), '-select_streams', 'v', '-show_packets');
     const times = packets.map((packet) => Number(packet.pts_time));
-    /* in the middle between two pictures that are not all but one */
+    /* midway between two pictures more than 20 ms apart */
     const number = times.findIndex((time, i) => time > 1 && times[i + 1] - time > 0.02);
     assert.ok(number > 0, `pictures at ${times}`);
     await exported('still.png', '--to', 'png', '--at', ((times[number] + times[number + 1]) / 2).toFixed(3));
@@ -227,7 +227,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     assert.ok(psnr > 35, `${psnr} dB`);
   });
 
-  await t.test('what is wrong is refused, and nothing is left or lost', async () => {
+  await t.test('invalid options are refused, and nothing is left or lost', async () => {
     const before = readFileSync(out('film.mkv'));
     await refused('film.mkv', '--to', 'mkv');
     assert.deepEqual(readFileSync(out('film.mkv')), before);
@@ -264,7 +264,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       (from, to) => ['export', session, '--to', 'wav', '--from', from, '--until', to, '-o', out('span')],
       (from, to) => ['export', session, '--to', 'png', '--every', '1', '--from', from, '--until', to, '-o', out('span')],
     ];
-    /* every span by one command, and two by all */
+    /* every span with one command, two spans with all */
     for (const [i, command] of commands.entries())
       for (const [from, to] of i === 0 ? bad : bad.slice(0, 2))
         await assert.rejects(
@@ -278,7 +278,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     assert.deepEqual(left('span'), []);
     assert.equal((await info()).duration_s, length);
     assert.equal(await recorder.uxrec('bleep', session), '');
-    /* lengths are shown in whole seconds: the next one is the end */
+    /* lengths are shown in whole seconds, so the next whole second counts as the end */
     await exported('rounded.png', '--to', 'png', '--at', String(Math.ceil(length)));
     await recorder.uxrec('cut', session, '--from', '1', '--to', String(Math.ceil(length)), '-o', out('rounded.mcap'));
   });
@@ -306,7 +306,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       assert.match(stderr, new RegExp(`${name}: interrupted; nothing is left of it`));
       assert.deepEqual(left(name), []);
     }
-    /* of one that is killed at once the name says that it is not whole */
+    /* after SIGKILL the file's name marks it as partial */
     const child = uxrec(...slow, '-o', out('killed.webm'));
     const end = ended(child);
     await until(() => left('killed').length > 0, 'something is written');
@@ -315,9 +315,9 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     assert.match(left('killed').join(' '), /^killed\.webm\.part-[0-9a-f]{8}$/);
   });
 
-  await t.test('an export that finds no room leaves nothing, and says so', async () => {
+  await t.test('an export without room leaves nothing, and reports it', async () => {
     for (const [name, ...how] of [['room.mp4', '--to', 'mp4'], ['room.wav', '--to', 'wav'], ['room', '--to', 'png', '--every', '0.5']]) {
-      const command = `ulimit -f 4; exec "$@"`; /* KiB of one file */
+      const command = `ulimit -f 4; exec "$@"`; /* KiB per file */
       const child = spawn('bash', ['-c', command, '-', join(build, 'uxrec'), 'export', session, ...how, '-o', out(name)], {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
@@ -328,7 +328,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     }
   });
 
-  await t.test('what gets the name meanwhile is not lost', async () => {
+  await t.test('a file that takes the name meanwhile is not lost', async () => {
     const child = uxrec('--to', 'webm', '--draw', 'pointer', '-o', out('taken.webm'));
     const end = ended(child);
     await until(() => left('taken').length > 0, 'something is written');
@@ -365,7 +365,7 @@ test('a session is AV1, or has the colour of every pixel, by option', async () =
       packets.map((packet) => packet.flags.includes('K')),
       decoded.map((frame) => frame.key_frame === 1),
     );
-    /* the replay's own decoder sees the same as ffmpeg's; times of films are rounded */
+    /* the replay's decoder agrees with ffmpeg's; times of films are rounded */
     await exported('last.png', 'png', '--at', (Number(packets.at(-1).pts_time) + 0.001).toFixed(3));
     await run('ffmpeg', ['-v', 'error', '-i', out('film.mkv'), '-fps_mode', 'passthrough', '-update', '1', out('film.png')]);
     const psnr = await psnrOf(out('film.png'), out('last.png'));
@@ -374,7 +374,7 @@ test('a session is AV1, or has the colour of every pixel, by option', async () =
       await assert.rejects(exported('film.h264', 'h264'), ({ stderr: said }) => /AV1.*--draw/.test(said));
     await recorder.end();
   };
-  /* they wait more than they work */
+  /* mostly waiting, so in parallel */
   await Promise.all([
     record(['libaom-av1', '420', 'av1', 'yuv420p', 'mkv', 'mp4', 'webm']),
     record(['libaom-av1', '444', 'av1', 'yuv444p', 'mkv']),

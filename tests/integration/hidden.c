@@ -644,7 +644,7 @@ static const struct test tests[] = {
 	{"the same after the server was started again", windows_of_a_new_server_are_never_seen},
 	{"a window is in no picture while its password field has the focus, wherever it moves",
 		passwords_hide_their_window},
-	{"without an accessibility bus that is not recorded",
+	{"without an accessibility bus a study that hides password fields is refused",
 		without_a_bus_passwords_are_not_recorded},
 };
 

@@ -1,4 +1,4 @@
-// What a study hides is looked for in what an observer is sent, by another program's decoders.
+// Hidden areas of a study, searched in the observer's stream with another program's decoders.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -16,7 +16,7 @@ const terminals = [];
 let desktop;
 let recorder;
 
-/* text that never stands still */
+/* continuously changing text */
 function write(place) {
   const script = 'while :; do od -An -N60 -tx1 /dev/urandom; sleep 0.05; done';
   terminals.push(
@@ -25,7 +25,7 @@ function write(place) {
   );
 }
 
-/** The fields of a message: [number, value]; numbers or bytes. */
+/** Fields of a message: [number, value]; values are numbers or bytes. */
 function* fields(data) {
   let at = 0;
   const varint = () => {
@@ -54,7 +54,7 @@ const decode = (format, input, pixels) =>
   execFileSync('ffmpeg', ['-v', 'error', '-f', format, '-i', '-', '-f', 'rawvideo', '-pix_fmt', pixels, '-'],
     { input, maxBuffer: 1 << 30 });
 
-/* brightness of an area of a picture: how far it is from the grey at most, and how much it differs */
+/* brightness of an area of a picture: largest deviation from the grey, and standard deviation */
 function judge(picture, { x, y, width, height }, stride = WIDTH) {
   let worst = 0;
   let sum = 0;
@@ -84,7 +84,7 @@ after(async () => {
   await desktop?.end();
 });
 
-test('what is hidden is in no picture and no patch that an observer is sent', async () => {
+test('hidden areas are in no picture and no patch of an observer’s stream', async () => {
   const { x, y, width, height } = HIDDEN;
   writeFileSync(recorder.study,
     `study: Hidden\nscreen: {hide: [{x: ${x}, y: ${y}, width: ${width}, height: ${height}}]}\n`);
@@ -131,7 +131,7 @@ test('what is hidden is in no picture and no patch that an observer is sent', as
   observer.end();
 });
 
-test('changes of what is hidden send nothing', async () => {
+test('changes in hidden areas send nothing', async () => {
   terminals.pop().kill();
   await sleep(500);
   await recorder.begin();
@@ -140,7 +140,7 @@ test('changes of what is hidden send nothing', async () => {
   observer.send(watchLive());
   await until(() => contentsOf(observer, CHANNEL_SCREEN).length > 0, 'the live stream');
   const messages = () => contentsOf(observer, CHANNEL_SCREEN).length + contentsOf(observer, CHANNEL_PATCHES).length;
-  /* what is behind the window that was closed comes first */
+  /* the area behind the closed window arrives first */
   let before;
   await until(async () => {
     before = messages();

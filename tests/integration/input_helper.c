@@ -435,7 +435,7 @@ static void keys_that_no_bus_lets_record_are_not_none(void)
 }
 
 static const struct test tests[] = {
-	{"a helper that hangs is a warning while it does, and a gap", a_helper_that_hangs_is_told},
+	{"a hung helper is a warning meanwhile, and a gap", a_helper_that_hangs_is_told},
 	{"a helper that hangs to the end is a gap", a_helper_that_hangs_to_the_end_is_a_gap},
 	{"a helper that dies is started again, with a gap, and the session goes on",
 		a_helper_that_dies_is_started_again},
@@ -443,7 +443,7 @@ static const struct test tests[] = {
 		a_service_that_ends_is_asked_again},
 	{"keys are recorded once a slow bus has answered, with a gap before",
 		keys_are_recorded_once_a_slow_bus_has_answered},
-	{"keys that were not recorded, because no bus answered, are not none",
+	{"keys not recorded, because no bus answered, are missing and not zero",
 		keys_that_no_bus_lets_record_are_not_none},
 };
 

@@ -591,19 +591,20 @@ static void x11_is_not_read_at_the_lock_screen(void)
 
 static const struct test tests[] = {
 	{"X11's input is not read at the lock screen", x11_is_not_read_at_the_lock_screen},
-	{"who has the seat is served", who_has_the_seat_is_served},
+	{"a peer with the seat is served", who_has_the_seat_is_served},
 	{"everyone else is refused, with the reason", everyone_else_is_refused},
-	{"one is served at a time", one_is_served_at_a_time},
-	{"who asked already still reads why not", who_asked_already_still_reads_why_not},
-	{"the administrator's limits are read for each", limits_are_read_for_each},
-	{"without peers it ends", without_peers_it_ends},
-	{"who reads no reply holds nobody up", who_sees_no_reply_holds_nobody_up},
+	{"one peer is served at a time", one_is_served_at_a_time},
+	{"a peer that asked before reads its refusal", who_asked_already_still_reads_why_not},
+	{"the administrator's limits are read for each peer", limits_are_read_for_each},
+	{"without peers the service ends", without_peers_it_ends},
+	{"a peer that reads no reply blocks nobody", who_sees_no_reply_holds_nobody_up},
 	{"nonsense is refused and harms nobody", nonsense_is_refused_and_harms_nobody},
-	{"who has lost the seat gives way to who has it", who_has_lost_the_seat_gives_way},
+	{"a peer that lost the seat gives way to the one that has it",
+		who_has_lost_the_seat_gives_way},
 	{"a flood of other users keeps nobody out", a_flood_of_others_keeps_nobody_out},
-	{"who asks nothing is left", who_asks_nothing_is_left},
+	{"a silent peer is dropped", who_asks_nothing_is_left},
 	{"more than the administrator allows is refused", more_than_the_limits_is_refused},
-	{"it needs 8 MiB at most", it_is_small},
+	{"the service needs 8 MiB at most", it_is_small},
 };
 
 int main(void)

@@ -1,4 +1,4 @@
-// Libraries with many sessions, one that is being recorded, and what is given out of it.
+// Libraries with many sessions, a session that is being recorded, and its exports.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -25,7 +25,7 @@ function makeLibrary(name, count) {
   const source = join(root, 'tests/data/format-1/whole');
 
   mkdirSync(library);
-  /* one copy, as links go not from one file system to another */
+  /* one copy: hard links do not cross file systems */
   const first = join(library, '20261101-000000-0000');
   mkdirSync(first);
   for (const file of ['recording-0001.mcap', 'annotations.mcap'])
@@ -38,7 +38,7 @@ function makeLibrary(name, count) {
   return library;
 }
 
-/* the most memory that a program has had, in kB, and what it printed */
+/* peak memory of a program in kB, and its output */
 async function listed(...command) {
   const child = start(uxrec, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
@@ -50,7 +50,7 @@ async function listed(...command) {
       const status = readFileSync(`/proc/${child.pid}/status`, 'latin1');
       most = Math.max(most, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
     } catch {
-      /* it has just ended */
+      /* it has just exited */
     }
   }
   return { text, most };
@@ -72,7 +72,7 @@ test('sessions are listed by their begin and not by the local time in their name
   const library = join(folder, 'zones');
 
   mkdirSync(library);
-  /* `killed` began 3 s after `whole`, and was carried to the west meanwhile */
+  /* `killed` began 3 s after `whole`, in a time zone further west */
   cpSync(join(root, 'tests/data/format-1/whole'), join(library, '20261122-040334-0001'), { recursive: true });
   cpSync(join(root, 'tests/data/format-1/killed'), join(library, '20261121-210337-0001'), { recursive: true });
   const listed = JSON.parse((await run(uxrec, ['list', '--library', library, '--json'])).stdout);
@@ -85,7 +85,7 @@ test('sessions are listed by their begin and not by the local time in their name
   assert.match(await printed('CEST-2', 'list', '--library', library), /2026-11-22 04:03:34 \+02:00/);
 });
 
-test('of a killed recorder the session that began last goes on, also when clocks were put back since the one before', async () => {
+test('after a kill the session that began last goes on, also when clocks were put back since the one before', async () => {
   const library = join(folder, 'clocks');
   const options = ['--screen', 'test', '--input', 'none', '--sound', 'none', '--library', library];
   const begin = async (zone) => {
@@ -107,7 +107,7 @@ test('of a killed recorder the session that began last goes on, also when clocks
   rmSync(winter.folder, { recursive: true, force: true });
 });
 
-test('names are one whatever white space and composition they were typed with, and are printed as they are', async () => {
+test('names are equal whatever their white space and composition, and are printed as they are', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
   const sessions = [];
 
@@ -130,7 +130,7 @@ test('names are one whatever white space and composition they were typed with, a
   const list = async (locale) =>
     (await run(uxrec, ['list', '--library', recorder.library], { env: { ...process.env, LC_ALL: locale } })).stdout;
   const [head, row] = (await list('C.UTF-8')).split('\n');
-  /* two wide letters: the columns behind them stand below their heads */
+  /* two wide letters: the following columns stay aligned with their heads */
   assert.match(row, /Zo[ëé] +Prüfung 発注 +/);
   assert.equal(row.indexOf('whole'), head.indexOf('HEALTH') - 2);
   assert.match(await list('C'), /Zo\? +Pr\?fung \?\? /);
@@ -157,7 +157,7 @@ const healthOf = async (recorder, session) =>
 
 const modeOf = (path) => (statSync(path).mode & 0o777).toString(8);
 
-test('a session that is recorded is listed so, one whose recorder was killed is unfinished, and exports are private', async () => {
+test('a running session is listed as recording, a killed one as unfinished, and exports are private', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone:200']);
   const session = await recorder.begin('paper:screen,sound');
   const path = join(recorder.library, session);
@@ -172,7 +172,7 @@ test('a session that is recorded is listed so, one whose recorder was killed is 
   await until(() => recorder.child.signalCode !== null, 'the end of uxrecd');
   assert.equal(await healthOf(recorder, session), 'unfinished');
 
-  /* a program of somebody else has the limits that uxrec was started with */
+  /* an external program has the limits that uxrec was started with */
   const recogniser = join(recorder.folder, 'recogniser');
   writeFileSync(
     recogniser,

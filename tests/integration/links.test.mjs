@@ -1,4 +1,4 @@
-// Links live with the library: over restarts and kills, until they are revoked.
+// Links persist with the library, over restarts and kills, until they are revoked.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -13,7 +13,7 @@ afterEach(() => Recorder.endLeftovers());
 
 const keys = (recorder) => ROLES.map((role) => recorder.token(role));
 
-/** The answer to a hello with a key: 0 when it is welcome, else the code of the connection's close. */
+/** @return 0 when a hello with this key is welcomed, else the connection's close code */
 async function welcomes(recorder, key) {
   const socket = await RawSocket.open(recorder.port);
   socket.send(hello(key));
@@ -42,7 +42,7 @@ test('links are the same after a restart, and after a kill in a session that goe
   assert.equal(status.session, session);
   assert.ok(status.killedToNs > status.killedFromNs && status.killedFromNs > status.startedNs);
   again.end();
-  /* the library has no key, and nobody else reads its list */
+  /* the library holds no key, and other users cannot read its list */
   const file = join(recorder.library, 'links');
   for (const key of before) assert.ok(!readFileSync(file, 'utf8').includes(key));
   assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -66,7 +66,7 @@ test('revoking closes connections at once and for good, with the reason', async 
   assert.equal(observer.socket.closeCode, 4410);
   assert.match(observer.socket.closeReason, /revoked/);
   assert.equal(await welcomes(recorder, old), 4410);
-  /* others stay, and a new link is printed where the first one was */
+  /* other links stay valid, and the new link is printed in place of the first one */
   assert.equal((await reviewer.ask({ case: 'getStatus', value: {} })).case, 'status');
   reviewer.end();
   await until(() => !recorder.output.slice(recorder.output.lastIndexOf('\nlive ')).includes(old), 'the new link');
@@ -77,7 +77,7 @@ test('revoking closes connections at once and for good, with the reason', async 
   assert.equal(recorder.token('live'), fresh);
   assert.equal(await welcomes(recorder, old), 4410);
   assert.equal(await welcomes(recorder, '0'.repeat(32)), 4401);
-  /* one by its id; then all of them, the moderator's too */
+  /* one link by its id; then all, including the moderator's */
   const id = (await links(recorder)).find(({ role, present }) => role === 'reviewer' && present).id;
   const first = keys(recorder);
   await recorder.uxrec('links', 'revoke', id.slice(0, 8));
@@ -88,7 +88,7 @@ test('revoking closes connections at once and for good, with the reason', async 
   await recorder.end();
 });
 
-test('a ticket of before a revocation lets nobody in', async () => {
+test('a ticket from before a revocation is refused', async () => {
   const recorder = await Recorder.start(QUIET);
   const folder = join(recorder.folder, 'bin');
   const given = join(recorder.folder, 'given');

@@ -504,16 +504,15 @@ static void for_own_windows_nothing_else_is_hidden(void)
 }
 
 static const struct test tests[] = {
-	{"own windows are hidden where they are seen, and only there",
+	{"own windows are hidden where visible, and only there",
 		own_windows_are_hidden_where_they_are_seen},
 	{"for own windows nothing else is hidden", for_own_windows_nothing_else_is_hidden},
 	{"titles and classes are compared without case, in all scripts and encodings",
 		letters_have_cases},
 	{"each text of a class counts, and each title that can be read", each_text_counts},
-	{"what is left in a frame of a window that is gone is hidden",
+	{"leftovers in the frame of a closed window are hidden",
 		frames_of_windows_that_are_gone_are_hidden},
-	{"all is hidden while the field that has the focus may be anywhere",
-		unknown_focus_hides_all},
+	{"all is hidden while the place of the focused field is unknown", unknown_focus_hides_all},
 	{"a focus that comes back is found", focus_that_comes_back_is_found},
 };
 

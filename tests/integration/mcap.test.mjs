@@ -1,5 +1,5 @@
-// npm's @mcap/core, the reference reader of MCAP, judges what the recorder writes: same channels,
-// counts, times and bytes as our reader gives.
+// The recorder's files in npm's @mcap/core, the reference reader of MCAP: same channels, counts, times and bytes as in
+// our reader.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -76,7 +76,7 @@ test('a finished file has the same messages in @mcap/core’s indexed reader', a
   }
   assert.ok(theirs.length > 100);
   const mine = ours(whole);
-  /* the order of equal times is a reader's own */
+  /* the order of equal times is up to the reader */
   assert.deepEqual([...mine].sort(), [...theirs].sort());
   assert.equal(Number(reader.statistics.messageCount), mine.length);
   assert.equal(reader.statistics.chunkCount, reader.chunkIndexes.length);
@@ -88,7 +88,7 @@ test('a finished file has the same messages in @mcap/core’s indexed reader', a
     assert.equal(channel.messageEncoding, 'protobuf');
     assert.ok(channel.metadata.get('modality'));
   }
-  /* one modality a chunk */
+  /* one modality per chunk */
   for (const chunk of reader.chunkIndexes) {
     const modalities = new Set(
       [...chunk.messageIndexOffsets.keys()].map((id) => reader.channelsById.get(id).metadata.get('modality')),
@@ -98,17 +98,17 @@ test('a finished file has the same messages in @mcap/core’s indexed reader', a
   await file.close();
 });
 
-/** A running recording and its log as a power cut would leave them now. */
+/** Copy a running recording and its log as a power cut would leave them now. */
 async function frozen(path) {
   const folder = await mkdtemp(join(tmpdir(), 'uxrec-frozen-'));
   folders.push(folder);
   const copy = join(folder, 'recording-0001.mcap');
-  /* the log first: what it held and holds no more is in the file by then */
+  /* the log first: packets that have left it are in the file by then */
   for (const suffix of ['.wal-a', '.wal-b', '']) await copyFile(path + suffix, copy + suffix);
   return copy;
 }
 
-/** Messages as @mcap/core's stream reader gives them, with their channels and schemas. */
+/** Messages by @mcap/core's stream reader, with their channels and schemas. */
 async function messages(path) {
   const reader = new McapStreamReader({ validateCrcs: true, decompressHandlers: await loadDecompressHandlers() });
   reader.append(await readFile(path));
@@ -138,7 +138,7 @@ test('a finished file has the same messages in the stream reader, to its closing
 });
 
 test('an unfinished file has the same messages in the stream reader, but for its log', async () => {
-  /* at the moment when a chunk has been written the log is empty */
+  /* the log is empty at the moment when a chunk has been written */
   const { lines, done, mine } = await bestOf(
     20,
     async () => {
@@ -181,13 +181,13 @@ test('cut makes a whole file that begins at a keyframe', async () => {
   const { lines, done } = await stream(out);
   assert.ok(done);
   const all = new Set(ours(whole));
-  /* the consent is before the cut part, and comes with it in a packet of its own */
+  /* the consent precedes the cut part, and is added in a packet of its own */
   const act = (text) => text.replace(/^(\/acts \S+) .* (\d+ \S+)$/, '$1 $2');
   const added = lines.filter((text) => !all.has(text));
   const acts = added.filter((text) => text.startsWith('/acts '));
   assert.equal(acts.length, 1);
   assert.ok([...all].map(act).includes(act(acts[0])), acts[0]);
-  /* a batch that reaches over the end is another packet too: no packet of the recording has its sequence */
+  /* a batch that spans the end is a new packet, too, with a sequence that no packet of the recording has */
   for (const text of added) {
     assert.match(text, /^\/(acts|pointer|input\/\w+) /);
     assert.ok(Number(text.split(' ')[2]) >= 2 ** 31, text);
@@ -204,14 +204,14 @@ test('erase leaves a gap and nothing of the span', async () => {
     (await recorder.uxrec('dump', folder, '--json')).split('\n').map((text) => JSON.parse(text));
   const before = await dump();
   const begin = before[0].logTime;
-  /* the middle third of the pictures, whenever they came; to the millisecond, as a person says it */
+  /* the middle third of the pictures by count, to the millisecond as a person types it */
   const screen = before.filter((message) => message.topic === '/screen');
   assert.ok(screen.length >= 6);
   const [from, to] = [1 / 3, 2 / 3].map((part) => {
     const { logTime } = screen[Math.floor(screen.length * part)];
     return Math.floor((logTime - begin) / 1e6) * 1e6;
   });
-  /* times of day in ns are beyond a double's whole numbers, so a microsecond is left at the end */
+  /* times of day in ns exceed a double's exact integers: one microsecond of slack at the end */
   const inside = (message) => message.logTime >= begin + from && message.logTime < begin + to - 1000;
   const pictures = screen.filter(inside);
   assert.ok(pictures.length > 0);
@@ -226,7 +226,7 @@ test('erase leaves a gap and nothing of the span', async () => {
   const gap = erased[0].message;
   assert.equal(gap.detail, 'erased by Ana: the participant asked');
   assert.ok(Number(gap.fromNs) <= begin + from && Number(gap.toNs) >= begin + to);
-  /* every picture that is left is one that was there; none of those that went is in any file */
+  /* every remaining picture was there before; no file has any of the erased ones */
   const names = await readdir(folder);
   assert.deepEqual(names.sort(), ['annotations.mcap', 'recording-0001.mcap']);
   const bytes = Buffer.concat(await Promise.all(names.map((name) => readFile(join(folder, name)))));
@@ -235,7 +235,7 @@ test('erase leaves a gap and nothing of the span', async () => {
     assert.equal(bytes.indexOf(data), -1);
   }
   const kept = new Set(before.map((message) => JSON.stringify(message)));
-  /* what changed in the span and holds on is said again at its end */
+  /* values that changed in the span and still hold are repeated at its end */
   const said = ({ topic, message }) => topic + JSON.stringify(message);
   const latched = new Set(before.filter(inside).map(said));
   const isRepeated = (message) => Math.abs(message.logTime - begin - to) < 1e6 && latched.has(said(message));
@@ -247,7 +247,7 @@ test('erase leaves a gap and nothing of the span', async () => {
 test('copies of annotations merge as their union, in any order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'uxrec-merge-'));
   folders.push(folder);
-  /* a copy of the session in which somebody has bleeped a span */
+  /* a copy of the session, with a bleep when `from` is given */
   const copyOf = async (name, from) => {
     const copy = join(folder, name);
     await mkdir(copy);
@@ -264,7 +264,7 @@ test('copies of annotations merge as their union, in any order', async () => {
   assert.equal(await count(a), (await count(base)) + 2);
   assert.deepEqual((await stream(a)).lines.sort(), (await stream(c)).lines.sort());
   assert.match(await recorder.uxrec('merge', a, b, c), / 0 acts were new/);
-  /* another session's are none of this one */
+  /* acts of another session are not merged */
   await assert.rejects(recorder.uxrec('merge', a, unfinished.replace('recording-0001', 'annotations')), /another session/);
 });
 
@@ -312,7 +312,7 @@ test('ffprobe plays the pictures that dump prints', async () => {
   assert.deepEqual({ codec, width, height, frames }, { codec: 'h264', width: 800, height: 600, frames: String(pictures.length) });
 });
 
-/** A file by @mcap/core's writer, and what message_list must print of it. */
+/** A file by @mcap/core's writer. @return its bytes, and the lines expected of message_list */
 async function theirs(options, extras) {
   const parts = [];
   let size = 0n;
@@ -335,7 +335,7 @@ async function theirs(options, extras) {
   }
   for (let i = 0; i < 300; i++) {
     const data = new Uint8Array(i * 7).fill(i);
-    /* times go back and forth */
+    /* times are not monotonic */
     const time = 1000000n + BigInt((i * 37) % 101) * 1000n;
     await writer.addMessage({ channelId: channels[i % 3], sequence: i, logTime: time, publishTime: time + 1n, data });
     const topic = ['/one', '/two', '/three'][i % 3];
@@ -349,7 +349,7 @@ async function theirs(options, extras) {
   return { file: Buffer.concat(parts), lines };
 }
 
-/** Put records with opcodes that nobody knows, and bytes behind known fields, into a file without CRCs. */
+/** Add records with unknown opcodes, and bytes after known fields, to a file without CRCs. */
 function strange(file) {
   const parts = [file.subarray(0, 8)];
   for (let at = 8; at + 9 <= file.length - 8;) {
@@ -364,7 +364,7 @@ function strange(file) {
   return Buffer.concat(parts);
 }
 
-test('what @mcap/core writes is read, with and without every optional part', async () => {
+test('files by @mcap/core are read, with and without every optional part', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'uxrec-matrix-'));
   folders.push(folder);
   const { default: zstd } = await import('@foxglove/wasm-zstd');
@@ -384,20 +384,20 @@ test('what @mcap/core writes is read, with and without every optional part', asy
     const { file, lines } = await theirs({ ...options, chunkSize: 5000, compressChunk: compressions[bits % 2] }, bits % 3);
     await writeFile(out, file);
     assert.deepEqual(printed(), lines.sort(), JSON.stringify(options));
-    /* without chunks it gives attachments and metadata the offset of what it has not written yet */
+    /* without chunks @mcap/core gives attachments and metadata the offset of data it has not written yet */
     if (bits % 7 === 0 && (options.useChunks || bits % 3 === 0))
       assert.match(
         await recorder.uxrec('verify', out).catch((error) => error.stdout),
         /: whole: 300 messages/,
         JSON.stringify(options),
       );
-    /* cut off before its end it is read by its records */
+    /* a truncated file is read by its records */
     if (bits % 5 === 0) {
       await writeFile(out, strange(file));
       assert.deepEqual(printed(), lines.sort(), `strange ${JSON.stringify(options)}`);
     }
   }
-  /* lz4 by its own frame format, which the package only expands: made by hand as one stored block */
+  /* lz4 in its own frame format, which the package only decompresses: made by hand of stored blocks */
   const stored = (data) => {
     const head = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
     const blocks = [];
@@ -412,7 +412,7 @@ test('what @mcap/core writes is read, with and without every optional part', asy
   const { file, lines } = await theirs({ chunkSize: 5000, compressChunk: (data) => ({ compression: 'lz4', compressedData: stored(data) }) }, true);
   await writeFile(out, file);
   assert.deepEqual(printed(), lines.sort());
-  /* and a compression that nobody has is damage, not a crash */
+  /* an unknown compression is damage, not a crash */
   const other = await theirs({ chunkSize: 5000, compressChunk: (data) => ({ compression: 'bz9', compressedData: data }) }, false);
   await writeFile(out, other.file);
   assert.throws(() => ours(out));
@@ -433,7 +433,7 @@ test('files of every format version are read as they were then', async () => {
 test('the annotation log is an MCAP file too, and whole when it is exported', async () => {
   const path = whole.replace('recording-0001', 'annotations');
   const { lines } = await stream(path);
-  /* session_info, consent, the attempt's begin and end, the tag, the reason of the end */
+  /* session_info, consent, begin and end of the attempt, the tag, the reason of the end */
   assert.equal(lines.length, 6);
   assert.ok(lines.every((text) => text.startsWith('/acts uxrec.Act ')));
   const out = `${path}.whole`;

@@ -47,7 +47,7 @@ function randomOf(seed) {
   };
 }
 
-/* Numbers of milliseconds stay exact when they are added. */
+/* Sums of whole milliseconds stay exact. */
 const ms = (seconds) => Math.round(seconds * 1000) / 1000;
 
 function makeAttempts(random, session, label, id) {
@@ -80,7 +80,7 @@ function makeTag(random, session, layer, author, end) {
   });
 }
 
-/* observers mark the same moments, each a little earlier or later */
+/* observers mark the same moments, each with some jitter */
 function makeLive(random, session, end) {
   for (let i = random.below(8); i > 0; i--) makeTag(random, session, 'live', 'Ana', end);
   for (const author of ['Dora', 'Emil'])
@@ -105,7 +105,7 @@ function correct(random, session, layer, author) {
 
 function makeSession(random, i, seed) {
   const label = `Zo\u00eb ${String(i + 1).padStart(2, '0')}`;
-  random.judges = seed % 2 === 0; // every error at an opportunity or at none
+  random.judges = seed % 2 === 0; // every error is judged: at an opportunity or at none
   const spellings = [label, `${label} `, label.normalize('NFD')];
   const id = random.whether(0.5) ? random.hex(32) : '';
   const session = {
@@ -132,7 +132,7 @@ function makeSession(random, i, seed) {
   return session;
 }
 
-/* the input of write_study */
+/* input of write_study */
 function linesOf(session) {
   const lines = [];
   const add = (...fields) => lines.push(fields.map((field) => (field === '' ? '-' : String(field))).join('\t'));
@@ -229,7 +229,7 @@ for (let seed = 1; seed <= (isLong ? 100 : 4); seed++)
     const sessions = Array.from({ length: 32 }, (_, i) => makeSession(random, i, seed));
     await run('mkdir', [library]);
     await write(sessions, library);
-    /* one is named twice, two are copied: of format 1 and of format 2 */
+    /* one session is named twice, two are copied: of format 1 and of format 2 */
     const copied = [sessions.find((one) => one.uuid && !one.pilot && !one.excluded), sessions.find((one) => !one.uuid && !one.pilot && !one.excluded)];
     const all = [...sessions];
     for (const one of copied) {

@@ -1,4 +1,4 @@
-// What anybody on the machine can do to the server without a key, and what one link's holder can do to the others.
+// Attacks on the server from the same machine without a key, and by the holder of one link on the others.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ const HEAD_MS = 5000;
 const ours = (line, ...headers) =>
   [line, `Host: 127.0.0.1:${recorder.port}`, ...headers, '', ''].join('\r\n');
 
-/** Send pieces, one after the other; gives all that comes until the server closes, or undefined when it does not. */
+/** Send pieces in order. @return all data until the server closes, or undefined when it does not */
 async function converse(pieces, { pauseMs = 1, end = false } = {}) {
   const socket = net.connect(recorder.port, '127.0.0.1');
   let text = '';
@@ -92,7 +92,7 @@ test('nothing but a browser’s handshake gets a 101, and nothing gets HTTP/2', 
         const name = JSON.stringify(way(request).join('|').slice(0, 300));
         assert.notEqual(text, undefined, `not closed: ${name}`);
         const codes = answers(text);
-        /* on a busy machine a head may take longer than it may, byte by byte */
+        /* on a busy machine a head sent byte by byte may exceed its timeout */
         if (codes.length === 0 && performance.now() - begun > HEAD_MS) return;
         assert.ok(codes.length > 0 && codes.at(-1) >= 400 && codes.slice(0, -1).every((code) => code === 200), `${codes}: ${name}`);
       }),
@@ -135,7 +135,7 @@ test('32 kB of cookies are accepted, more are answered with 431', async () => {
   socket.end();
 });
 
-/** Connections that send something and no more; made anew when they are closed. Gives a function that ends them. */
+/** Keep `count` connections that send `first` and no more, reopening closed ones. @return a function that ends them */
 function occupy(count, first) {
   const sockets = new Set();
   let on = true;
@@ -165,7 +165,7 @@ async function join(role, { wait = true } = {}) {
   return socket;
 }
 
-/** Join beside a flood of this process: a page, too, connects anew. */
+/** Join during a flood by this process: retries, as a page does. */
 async function joinAtLast(role) {
   for (let i = 0; ; i++) {
     const socket = await RawSocket.open(recorder.port).catch(() => undefined);
@@ -183,7 +183,7 @@ const descriptors = () => readdirSync(`/proc/${recorder.child.pid}/fd`).length;
 
 test('connections without a key keep out neither observers nor the moderator', async () => {
   const handshake = ours('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: uxrec.v1');
-  /* what takes long without a flood, too, takes so by the machine */
+  /* baseline: duration on this machine without a flood */
   const alone = Date.now();
   for (const role of ['live', 'moderate', 'library']) (await joinAtLast(role)).end();
   await recorder.uxrec('pause');
@@ -194,7 +194,7 @@ test('connections without a key keep out neither observers nor the moderator', a
     try {
       await sleep(300);
       const begun = Date.now();
-      /* this process makes the flood, too, and may be too late with its own request: a browser asks again */
+      /* this process makes the flood, too, and its own request may time out: retry, as a browser does */
       let page;
       for (let i = 0; i < 10 && answers(page ?? '')[0] !== 200; i++)
         page = await converse([ours('GET /live HTTP/1.1', 'Connection: close')]);
@@ -236,7 +236,7 @@ test('one link’s connections keep out neither another link’s nor an observer
   };
   await more(230);
   for (const role of ['moderate', 'library', 'live']) (await join(role)).end();
-  /* on a busy machine some of them were too late with their hello */
+  /* on a busy machine some of them sent their hello too late */
   await until(async () => {
     if (crowd.filter((socket) => socket.closeCode === 1013).length > 20) return true;
     if (crowd.length < 1000) await more(20);
@@ -283,12 +283,12 @@ test('frames that RFC 6455 forbids close the connection with 1002, large ones be
     await Promise.race([socket.closed, sleep(5000)]);
     assert.equal(socket.closeCode, code, bytes.join(' '));
   }
-  /* before a hello little is taken */
+  /* the limit of messages before a hello is small */
   const silent = await RawSocket.open(recorder.port);
   silent.net.write(Buffer.from([0x82, 0x80 | 126, 0x10, 0, 0, 0, 0, 0]));
   await Promise.race([silent.closed, sleep(4000)]);
   assert.equal(silent.closeCode, 1009);
-  /* a ping is answered also in the midst of a message, which may come a byte at a time */
+  /* a ping within a fragmented message is answered, also when its bytes come one at a time */
   const socket = await join('live');
   const pong = until(() => socket.pongs?.length, 'the pong');
   socket.net.removeAllListeners('data');
@@ -317,7 +317,7 @@ test('refused requests are one line of the log and a count', async () => {
   assert.ok(lines().length <= 4, lines().join('\n'));
 });
 
-test('what is not read is bounded for all connections together, and the newest answer replaces older ones', async () => {
+test('unread data is bounded for all connections together, and the newest answer replaces older ones', async () => {
   const writer = await Client.open(recorder, 'moderate', 'Mo');
   for (let i = 0; i < 150; i++) {
     const note = { mediaNs: BigInt(Date.now()) * 1000000n, text: 'x'.repeat(8000) };

@@ -1,4 +1,4 @@
-// Notes in pauses, and after the end of a session: who may add them, with which times.
+// Notes in pauses and after the end of a session: permissions and times.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -18,7 +18,7 @@ const newId = () => randomBytes(16).toString('hex');
 const status = async (client) => (await client.ask({ case: 'getStatus', value: {} })).value;
 const watch = async (client) => (await client.ask({ case: 'watchLive', value: {} })).value;
 
-/** An observer's act about a session. @return "" when it is stored, or why it is not */
+/** Send an observer's act about a session. @return its id, and "" when it is stored, else the reason */
 async function put(client, session, kind, body, id = newId()) {
   const answer = await client.ask({ case: 'putAct', value: { session, act: { id, kind, layer: 'live', body } } });
   return { id, reason: answer.case === 'failure' ? answer.value.text : '' };
@@ -28,7 +28,7 @@ const note = (mediaNs, text, pressNs = 0n) => ({ case: 'note', value: { mediaNs,
 const tag = (mediaNs) => ({ case: 'tag', value: { code: 'mistake', mediaNs } });
 const observer = (recorder, name) => Client.open(recorder, 'live', name, newId());
 
-/** The acts of a session of some kind, as its reviewers get them. */
+/** Acts of one kind in a session, as served to reviewers. */
 async function actsOf(recorder, session, kind) {
   const judge = await Client.open(recorder, 'library', 'Judge');
   const { value } = await judge.ask({ case: 'openSession', value: { session } });
@@ -53,7 +53,7 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   for (const client of [ana, moderator])
     assert.match((await put(client, session, ADD, tag(nowNs))).reason, /paused, and a tag marks a moment of the recording: write a note/);
   await assert.rejects(recorder.uxrec('tag', 'mistake'), /paused/);
-  /* a tag that was on its way when the pause began marks a moment of the recording; so does the correction of one */
+  /* a tag in flight when the pause began marks a moment of the recording; so does its correction */
   const { id, reason } = await put(ana, session, ADD, tag(before));
   assert.equal(reason, '');
   assert.equal((await put(ana, session, CHANGE, { case: 'tag', value: { code: 'slip', mediaNs: before } }, id)).reason, '');
@@ -66,12 +66,12 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
     notes.map(({ text, mediaNs }) => [text, mediaNs]),
     [['of two\nlines', before], ['in the pause', nowNs], ['the moderator too', nowNs]],
   );
-  /* in lists for people a note is one line, in JSON it has its own */
+  /* plain lists show a note on one line, JSON keeps its lines */
   const amend = async (...more) => (await run(join(build, 'uxrec'), ['amend', join(recorder.library, session), ...more])).stdout;
   assert.match(await amend(), /\d  of two lines  \[Ana/);
   assert.ok(JSON.parse(await amend('--json')).some(({ text }) => text === 'of two\nlines'));
   assert.deepEqual((await actsOf(recorder, session, 'tag')).map(({ code }) => code), ['slip', 'mistake']);
-  /* the recording has the notes of the pause, and no sound of it */
+  /* the recording has the notes of the pause, but no sound of it */
   const dump = async (topic, ...more) =>
     (await run(join(build, 'uxrec'), ['dump', join(recorder.library, session), '--json', '--channel', topic, ...more])).stdout;
   assert.ok((await dump('/acts')).includes('in the pause'));
@@ -80,7 +80,7 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   const pauseS = Number(BigInt(gap.toNs) - BigInt(gap.fromNs)) / 1e9;
   assert.ok(BigInt(gap.fromNs) < nowNs && nowNs < BigInt(gap.toNs) && pauseS > 1.2, `${pauseS} s`);
   const heard = (await dump('/sound/levels')).split('\n').filter(Boolean).map((line) => JSON.parse(line).logTime);
-  const [from, to] = [Number(gap.fromNs) + 0.1e9, Number(gap.toNs) - 0.3e9]; // a level is of 0.2 s
+  const [from, to] = [Number(gap.fromNs) + 0.1e9, Number(gap.toNs) - 0.3e9]; // a level covers 0.2 s
   assert.ok(heard.length > 0 && heard.every((at) => at < from || at > to));
   ana.end();
   moderator.end();
@@ -109,7 +109,7 @@ test('after the end observers who watched add, change and remove notes of theirs
   assert.match((await put(ana, session, CHANGE, tag(ended.lastEndNs), mark.id)).reason, /it takes notes only/);
   assert.match((await put(ana, session, REMOVE, { case: undefined }, mark.id)).reason, /it takes notes only/);
   assert.match((await put(early, session, ADD, note(ended.lastEndNs, 'from outside'))).reason, /5 minutes .* those who watched it/);
-  /* and while the next session runs: each note goes to the session that it is about */
+  /* also while the next session runs: each note goes to its own session */
   const next = await recorder.uxrec('start', '--study', recorder.study, '--participant', 'P02', '--consent', 'paper:sound');
   const running = await watch(ana);
   assert.ok(running.session === next && running.lastSession === session && running.lastWatched && running.lastNotesMs > 0);

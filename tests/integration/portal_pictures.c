@@ -299,24 +299,23 @@ static void buffers_shorter_than_they_say_are_refused(void)
 int main(void)
 {
 	static const struct test tests[] = {
-		{"the canvas is what is shown, to the pixel", the_canvas_is_what_is_shown},
+		{"the canvas equals the screen, to the pixel", the_canvas_is_what_is_shown},
 		{"colours in the other order are swapped", colours_in_the_other_order_are_swapped},
-		{"memory that goes away is not waited for, and ends nobody",
+		{"memory that goes away blocks nothing, and crashes nothing",
 			memory_that_goes_away_ends_nobody},
-		{"only what has changed is looked at", only_what_has_changed_is_looked_at},
-		{"what has changed in pictures that are skipped is united",
-			what_is_skipped_is_united},
-		{"behind a picture that was lost all is compared",
+		{"only damaged areas are compared", only_what_has_changed_is_looked_at},
+		{"damage of skipped pictures is united", what_is_skipped_is_united},
+		{"after a lost picture the whole screen is compared",
 			behind_a_lost_picture_all_is_compared},
 		{"a picture has the time at which it was shown",
 			a_picture_has_the_time_at_which_it_was_shown},
-		{"nothing is done while nothing comes", nothing_is_done_while_nothing_comes},
-		{"another size is said, and then shown", another_size_is_said},
+		{"no work is done while no picture comes", nothing_is_done_while_nothing_comes},
+		{"a change of size is reported, and then shown", another_size_is_said},
 		{"a part of the picture may be the screen",
 			a_part_of_the_picture_may_be_the_screen},
-		{"what does not fit its memory is not taken",
+		{"a picture that does not fit its memory is refused",
 			what_does_not_fit_its_memory_is_not_taken},
-		{"buffers shorter than they say are refused",
+		{"buffers shorter than declared are refused",
 			buffers_shorter_than_they_say_are_refused},
 	};
 

@@ -709,7 +709,7 @@ static void animated_pointer_costs_little(void)
 }
 
 static const struct test tests[] = {
-	{"bench says what four things cost, and keeps nothing", bench_measures_four_things},
+	{"bench measures the cost of four things, and keeps nothing", bench_measures_four_things},
 	{"10,000 key events are in the file once each, with the server's times",
 		keys_are_all_there},
 	{"10,000 button and motion events are in the file once each",
@@ -718,11 +718,12 @@ static const struct test tests[] = {
 	{"under classes a typed secret leaves nothing but letters", secrets_stay_out_of_the_file},
 	{"full keys are refused without consent, by both programs", full_keys_need_consent},
 	{"an animated pointer costs little", animated_pointer_costs_little},
-	{"the last picture is what was drawn", picture_is_what_was_drawn},
+	{"the last picture equals the drawing", picture_is_what_was_drawn},
 	{"a screen that does not change gives one picture", still_screen_costs_nothing},
-	{"a pause is a hole in every channel and a gap says so", pause_is_a_hole},
-	{"sound is recorded only when it was agreed to", sound_needs_consent},
-	{"nothing is heard in a pause, and sound can be erased alone", nothing_is_heard_in_a_pause},
+	{"a pause is a hole in every channel, with a gap", pause_is_a_hole},
+	{"sound is recorded only with consent", sound_needs_consent},
+	{"no sound is recorded in a pause, and sound can be erased alone",
+		nothing_is_heard_in_a_pause},
 	{"tasks and tags become numbers", tasks_and_tags_become_numbers},
 };
 

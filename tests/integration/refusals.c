@@ -261,7 +261,7 @@ static const struct test tests[] = {
 		all_errors_of_studies_are_listed},
 	{"uxrec study new makes a study file without errors", new_study_is_a_good_one},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
-	{"a port or a socket in use is told, a file is not taken away", nothing_is_shared},
+	{"a port or a socket in use is reported, a file is not removed", nothing_is_shared},
 };
 
 int main(void)

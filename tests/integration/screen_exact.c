@@ -456,7 +456,7 @@ static void every_size_is_exact(void)
 }
 
 static const struct test tests[] = {
-	{"what has come to rest is exact, jumps show what play shows, times are the drawing's",
+	{"areas at rest are exact, seeks show the same as play, times are the drawing's",
 		what_rests_is_exact},
 	{"a screen whose size changes is exact in each size", every_size_is_exact},
 };

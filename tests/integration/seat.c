@@ -182,15 +182,15 @@ static void nobody_on_the_bus_is_no_lock(void)
 static const struct test tests[] = {
 	{"the seat is followed to another session and back", seat_is_followed_to_another_and_back},
 	{"nothing wakes the reader while nothing changes", nothing_wakes_while_nothing_changes},
-	{"who has no session at the seat is refused", who_is_not_at_the_seat_is_refused},
-	{"who is at the seat but not in front is inactive",
+	{"a user without a session at the seat is refused", who_is_not_at_the_seat_is_refused},
+	{"a user in the background of the seat is inactive",
 		who_is_at_the_seat_but_not_in_front_is_inactive},
-	{"without logind only who requires it is refused",
+	{"without logind a seat is refused only where it is required",
 		without_logind_only_who_requires_it_is_refused},
 	{"the lock is followed, also while another has the seat", lock_is_followed},
 	{"a session that is locked from the first is known so",
 		session_that_is_locked_from_the_first_is_known_so},
-	{"where nobody answers for the lock there is none", nobody_on_the_bus_is_no_lock},
+	{"where nothing answers for the lock there is none", nobody_on_the_bus_is_no_lock},
 };
 
 int main(void)

@@ -405,15 +405,15 @@ static void exports_keep_the_times(void)
 }
 
 static const struct test tests[] = {
-	{"PipeWire's clicks are heard when they were made", clicks_are_heard_when_they_were_made},
-	{"a microphone of eight channels is heard in time", eight_channels_are_heard},
-	{"a microphone of 8 kHz is heard in time", eight_kilohertz_are_heard},
-	{"samples that are no number become silence", what_is_no_number_is_silence},
-	{"speech is heard as it was said", speech_is_heard_as_it_was_said},
-	{"what the machine plays is heard, on channels of its own", what_is_played_is_heard},
-	{"a muted microphone is said to be, by its name", a_muted_microphone_is_said},
+	{"PipeWire's clicks are recorded at their times", clicks_are_heard_when_they_were_made},
+	{"a microphone of eight channels is recorded in time", eight_channels_are_heard},
+	{"a microphone of 8 kHz is recorded in time", eight_kilohertz_are_heard},
+	{"NaN samples become silence", what_is_no_number_is_silence},
+	{"recorded speech correlates with its source", speech_is_heard_as_it_was_said},
+	{"the machine's playback is recorded, on channels of its own", what_is_played_is_heard},
+	{"a muted microphone is reported by its name", a_muted_microphone_is_said},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
-	{"a microphone that is not there yet is a gap, and is taken up when it comes",
+	{"a missing microphone is a gap, and is opened when it comes",
 		a_microphone_that_comes_is_taken_up},
 	{"without a server there is a gap and no sound", no_server_is_a_gap},
 	{"exports keep the times of sound and pictures", exports_keep_the_times},

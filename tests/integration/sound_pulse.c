@@ -220,13 +220,13 @@ static void no_server_is_said(void)
 }
 
 static const struct test tests[] = {
-	{"PulseAudio's clicks are heard when they were made, also of 8 channels and of 8 kHz",
+	{"PulseAudio's clicks are recorded at their times, also of 8 channels and of 8 kHz",
 		clicks_are_heard_when_they_were_made},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
 	{"a server that stalls is a gap, and nothing waits for it", a_server_that_stalls_is_a_gap},
-	{"the device's name and its mute are what they are now", devices_are_followed},
-	{"what the machine plays is heard, of a device that there is", what_is_played_is_heard},
-	{"without a server that is said", no_server_is_said},
+	{"the device's name and mute are current", devices_are_followed},
+	{"the machine's playback is recorded, of an existing device", what_is_played_is_heard},
+	{"a missing server is reported", no_server_is_said},
 };
 
 int main(void)

@@ -612,20 +612,19 @@ static void doctor_sees_the_session(void)
 }
 
 static const struct test tests[] = {
-	{"pictures are what grim sees, and their damage is where it was painted",
-		pictures_are_grims},
-	{"a screen that does not change asks for nothing", still_screen_asks_for_nothing},
-	{"an output may change its size, scale and side", outputs_may_change},
-	{"of several outputs the first is taken", first_of_several_outputs},
-	{"an output is taken by its name, and a wrong name is told the right ones",
+	{"pictures equal grim's, and their damage is where it was painted", pictures_are_grims},
+	{"a still screen requests no frames", still_screen_asks_for_nothing},
+	{"an output may change its size, scale and transform", outputs_may_change},
+	{"the first of several outputs is recorded", first_of_several_outputs},
+	{"an output is selected by its name, and the error of a wrong name lists the right ones",
 		output_of_a_name},
-	{"the recorder and the doctor take the output of a name", recorder_takes_the_output},
+	{"the recorder and the doctor select an output by name", recorder_takes_the_output},
 	{"an output that is gone is waited for, and another one is not shown instead",
 		output_that_is_gone_is_waited_for},
 	{"a recorder that was killed goes on with its output or not at all",
 		killed_recorder_takes_no_other_output},
 	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
-	{"a hidden place is in no picture, also while the output is turned",
+	{"a hidden place is in no picture, also while the output is rotated",
 		hidden_places_stay_on_turned_outputs},
 	{"the doctor sees the session", doctor_sees_the_session},
 };

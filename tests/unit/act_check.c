@@ -538,18 +538,18 @@ static void what_an_act_refers_to_is_there(void)
 }
 
 static const struct test tests[] = {
-	{"every body has a check, which takes an honest act", every_body_has_its_check},
-	{"times, enums and texts that are absurd are refused in every field",
+	{"every body has a check that accepts a valid act", every_body_has_its_check},
+	{"invalid times, enums and texts are refused in every field",
 		absurd_values_are_refused_in_every_field},
-	{"bodies that contradict themselves are refused by the field's name",
+	{"contradictory bodies are refused with the field's name",
 		bodies_that_contradict_themselves_are_refused},
 	{"bodies, kinds, layers and fields of a later version are refused",
 		what_this_version_does_not_know_is_refused},
-	{"an act that is stored is judged by the part of it that is known",
+	{"a stored act is checked by its known part",
 		an_act_that_is_stored_is_judged_and_not_refused},
 	{"times of every body are within the session, running or not",
 		times_of_every_body_are_within_the_session},
-	{"tasks, codes, opportunities and things that an act refers to are there",
+	{"tasks, codes, opportunities and things referenced by an act must exist",
 		what_an_act_refers_to_is_there},
 };
 

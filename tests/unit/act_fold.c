@@ -354,14 +354,14 @@ static void a_member_of_a_oneof_takes_the_place_of_the_other(void)
 }
 
 static const struct test tests[] = {
-	{"acts, patches and removals fold to the same whatever their order of arrival",
+	{"acts, patches and removals fold to the same result in any order of arrival",
 		the_order_of_arrival_changes_nothing},
-	{"patches that contradict each other leave the thing valid",
+	{"contradictory patches leave the thing valid",
 		patches_that_contradict_each_other_leave_the_thing_valid},
 	{"a patch is checked with the thing, stored as it is, and given whole",
 		a_patch_is_checked_stored_and_given_whole},
 	{"ten thousand patches of one thing are kept as few", many_patches_of_one_thing_are_few},
-	{"a member of a oneof takes the place of the other",
+	{"a member of a oneof replaces the other",
 		a_member_of_a_oneof_takes_the_place_of_the_other},
 };
 

@@ -405,11 +405,12 @@ static void logs_of_format_2_open_for_ever(void)
 static const struct test tests[] = {
 	{"every MCAP layout of a log is read, appended to and merged byte for byte",
 		every_layout_is_read_appended_to_and_merged},
-	{"what cannot be read of a copy is counted or refused", what_cannot_be_read_is_told},
-	{"chunks that expand without bound are refused", bombs_cost_no_memory},
-	{"acts of a later version, and acts that are not valid, stay and go along",
+	{"unreadable parts of a copy are counted or refused", what_cannot_be_read_is_told},
+	{"decompression bombs are refused", bombs_cost_no_memory},
+	{"acts of a later version and invalid acts are kept and merged",
 		acts_of_a_later_version_are_kept},
-	{"acts of one id are one act, and others of it are told", acts_of_one_id_are_one_act},
+	{"acts with one id are one act, and differing ones are counted",
+		acts_of_one_id_are_one_act},
 	{"logs of format 2 open for ever, also with acts of a later version",
 		logs_of_format_2_open_for_ever},
 };

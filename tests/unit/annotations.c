@@ -266,8 +266,8 @@ static const struct test tests[] = {
 	{"acts about one thing fold to the last of them", acts_fold},
 	{"bad acts are refused and leave no byte", bad_acts_are_refused},
 	{"a torn end is set aside and appending goes on", torn_end_is_set_aside},
-	{"a log that is full takes no act, and is read as before", a_log_that_is_full_takes_no_act},
-	{"damage costs the act it is in", damage_costs_one_act},
+	{"a full log refuses acts and stays readable", a_log_that_is_full_takes_no_act},
+	{"damage loses only its own act", damage_costs_one_act},
 	{"several writers append without loss, counters grow", several_write_at_once},
 };
 

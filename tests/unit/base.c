@@ -482,7 +482,7 @@ static void levels_are_for_the_journal_alone(void)
 
 static const struct test tests[] = {
 	{"views never read past their end", views_never_read_past},
-	{"a queue keeps order and limit, and takes what is forced", queue_keeps_order_and_limit},
+	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
 	{"names are letters and no paths, markup or commands", names_are_checked},
@@ -499,8 +499,8 @@ static const struct test tests[] = {
 	{"texts are UTF-8 without 0 bytes, and unknown fields are dropped",
 		texts_are_utf8_without_zeros_and_unknown_fields_are_dropped},
 	{"typed texts have no control characters", typed_texts_have_no_control_characters},
-	{"a stream is framed and lies about lengths are refused", streams_are_framed},
-	{"a peer that has closed is told", closed_peers_are_told},
+	{"a stream is framed, and wrong lengths are refused", streams_are_framed},
+	{"a closed peer is reported", closed_peers_are_told},
 };
 
 int main(void)

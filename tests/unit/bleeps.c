@@ -389,10 +389,9 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 static const struct test tests[] = {
 	{"bleeps of all layers count, and those taken back do not", bleeps_of_all_layers_count},
 	{"sound that reaches into a bleep is silenced, and nothing else", only_sound_is_silenced},
-	{"when what was said cannot be read, nothing is heard", what_is_not_known_is_not_heard},
-	{"the timeline has how loud it was, and nothing where it is bleeped",
-		loudness_is_in_the_timeline},
-	{"without sound there are no bytes, and a transcript is told", no_sound_is_no_bytes},
+	{"when the bleeps cannot be read, all sound is silenced", what_is_not_known_is_not_heard},
+	{"the timeline has sound levels, and none where bleeped", loudness_is_in_the_timeline},
+	{"without sound there are no bytes, and a transcript is reported", no_sound_is_no_bytes},
 	{"far times cost no memory", far_times_cost_no_memory},
 	{"an hour of sound is quick", an_hour_of_sound_is_quick},
 	{"bleeps are for reviewers and the moderator, each their own",

@@ -542,8 +542,8 @@ static const struct test tests[] = {
 	{"a line of one pixel keeps its colour in 4:4:4, and not in 4:2:0",
 		a_line_keeps_its_colour},
 	{"VA-API refuses 4:4:4", what_cannot_be_had_is_said},
-	{"times that stand still do not stop the encoder", times_may_stand_still},
-	{"a screen source pushes every change and never calls complete what is not",
+	{"equal timestamps do not stop the encoder", times_may_stand_still},
+	{"a screen source pushes every change, and its watermark stays below pending pictures",
 		screen_source_pushes_every_change},
 	{"server times become CLOCK_MONOTONIC", server_times_are_mapped},
 };

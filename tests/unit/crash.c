@@ -385,11 +385,10 @@ static void a_cut_loses_what_is_behind_it(void)
 }
 
 static const struct test tests[] = {
-	{"what was appended is there when its writer is gone", nothing_appended_is_lost},
-	{"kill -9 at any moment loses nothing that was appended", kill_anywhere},
-	{"a power cut loses nothing that was synced, and never invents",
-		power_cuts_lose_nothing_synced},
-	{"a file that is cut off anywhere has all that is whole", a_cut_loses_what_is_behind_it},
+	{"appended data outlives its writer", nothing_appended_is_lost},
+	{"kill -9 at any moment loses no appended data", kill_anywhere},
+	{"a power cut loses no synced data, and adds none", power_cuts_lose_nothing_synced},
+	{"a file truncated anywhere has all its whole records", a_cut_loses_what_is_behind_it},
 };
 
 int main(void)

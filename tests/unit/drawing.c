@@ -284,7 +284,7 @@ int main(void)
 	static const struct test tests[] = {
 		{"the pointer is where it was, in its shape",
 			the_pointer_is_where_it_was_in_its_shape},
-		{"a click is a ring that grows and goes", a_click_is_a_ring_that_grows_and_goes},
+		{"a click is a ring that grows and fades", a_click_is_a_ring_that_grows_and_goes},
 		{"keys are chips of their classes", keys_are_chips_of_their_classes},
 		{"a picture of another size is whole and in the middle",
 			a_picture_of_another_size_is_whole_and_in_the_middle},

@@ -276,15 +276,13 @@ static void overflows_tell_no_times_of_keys(void)
 }
 
 static const struct test tests[] = {
-	{"what is down is found so at the start and at the stop",
+	{"the state of a device is found at the start and at the stop",
 		what_is_down_is_found_at_start_and_stop},
-	{"nothing that a device had down stays down when it goes",
-		nothing_of_a_device_that_goes_stays_down},
-	{"of keys that were down then no more is said than the policy allows",
+	{"nothing stays down when its device is removed", nothing_of_a_device_that_goes_stays_down},
+	{"keys held at a removal are recorded within the policy",
 		keys_of_a_device_that_goes_are_as_the_policy_says},
 	{"overflows of one second are one gap", overflows_of_a_second_are_one_gap},
-	{"overflows tell no times of keys that the policy does not allow",
-		overflows_tell_no_times_of_keys},
+	{"overflows reveal no key times beyond the policy", overflows_tell_no_times_of_keys},
 };
 
 int main(void)

@@ -547,16 +547,15 @@ static void what_is_no_sound_is_silence_and_nothing_more(void)
 }
 
 static const struct test tests[] = {
-	{"a film goes on when the size or the encoder changes, and ends before what comes later",
+	{"a film goes on when size or encoder change, without later pictures",
 		sizes_and_encoders_may_change},
 	{"a pause has no picture in any film", a_pause_has_no_picture},
 	{"the last picture lasts to the end of the film", the_last_picture_lasts_to_the_end},
-	{"chapters of tasks that lie in one another follow each other", chapters_follow_each_other},
-	{"pointer, clicks and keys are seen in a film where they were",
+	{"chapters of nested tasks follow each other", chapters_follow_each_other},
+	{"pointer, clicks and keys are drawn in a film at their places",
 		what_was_done_is_seen_where_it_was_done},
-	{"sound is decoded in a process without rights, whose end is an error",
-		sound_is_decoded_without_rights},
-	{"what is no Opus packet is silence, and what comes behind it is heard",
+	{"sound is decoded in a jail, whose end is an error", sound_is_decoded_without_rights},
+	{"an invalid Opus packet is silence, and the sound after it is decoded",
 		what_is_no_sound_is_silence_and_nothing_more},
 };
 

@@ -1032,15 +1032,13 @@ static void a_transcript_survives_every_fault(void)
 }
 
 static const struct test tests[] = {
-	{"writing loses nothing that it took, whichever call fails", writing_survives_every_fault},
-	{"reading never gives what is wrong, whichever call fails", reading_survives_every_fault},
+	{"writing loses no accepted data, whichever call fails", writing_survives_every_fault},
+	{"reading never returns wrong data, whichever call fails", reading_survives_every_fault},
 	{"a recording goes on in segments, whichever call fails", recording_survives_every_fault},
 	{"a recording that ends on a full disk waits for room, or has a gap to its end",
 		the_end_waits_for_room},
-	{"a sync that does not end holds up nothing and loses nothing",
-		a_stalled_sync_holds_up_nothing},
-	{"an act that was acknowledged stays, whichever call fails",
-		annotations_survive_every_fault},
+	{"a stalled sync blocks nothing and loses nothing", a_stalled_sync_holds_up_nothing},
+	{"an acknowledged act stays, whichever call fails", annotations_survive_every_fault},
 	{"erasing can be ended, whichever call fails", erasing_survives_every_fault},
 	{"a transcript is the old or the new one, whichever call fails",
 		a_transcript_survives_every_fault},

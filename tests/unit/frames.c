@@ -829,7 +829,7 @@ int main(void)
 		{"a patch lies over the video exactly", a_patch_lies_over_the_video_exactly},
 		{"the video may be AV1, with the colour of every pixel, and change its format",
 			the_video_may_change_its_format},
-		{"where an end is set, nothing is shown that was copied behind it",
+		{"where an end is set, nothing copied after it is shown",
 			an_end_is_kept_by_what_was_copied_behind_it},
 		{"nothing is shown before the first keyframe",
 			nothing_is_shown_before_the_first_keyframe},
@@ -839,9 +839,9 @@ int main(void)
 		{"odd sizes have no padding and may change",
 			odd_sizes_have_no_padding_and_may_change},
 		{"a bad patch is left out and counted", a_bad_patch_is_left_out_and_counted},
-		{"a message made to keep the reader busy is cut short",
+		{"a message with excessive work is truncated",
 			a_message_made_to_keep_the_reader_busy_is_cut_short},
-		{"a seek shows what linear play shows", a_seek_shows_what_linear_play_shows},
+		{"a seek shows the same as linear play", a_seek_shows_what_linear_play_shows},
 	};
 
 	return RUN_TESTS("frames", tests);

@@ -128,7 +128,7 @@ static void far_times_and_many_gaps_are_bounded(void)
 static const struct test tests[] = {
 	{"the text of a gap has its parts, its length and its cause",
 		a_text_has_parts_length_and_cause},
-	{"lost time is that of the union of gaps, by parts, and pauses are none of it",
+	{"lost time is the union of gaps, by parts, without pauses",
 		lost_time_is_that_of_the_union},
 	{"far times and many gaps are bounded", far_times_and_many_gaps_are_bounded},
 };

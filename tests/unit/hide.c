@@ -285,11 +285,11 @@ static void what_cannot_be_hidden_is_not_recorded(void)
 }
 
 static const struct test tests[] = {
-	{"what is hidden leaves no trace in pixels, pictures, patches and changes",
+	{"hidden areas leave no trace in pixels, pictures, patches and changes",
 		hidden_pixels_leave_no_trace},
 	{"a mask is painted at once, and once", a_mask_is_painted_at_once_and_once},
-	{"changes of what is hidden push nothing", changes_of_what_is_hidden_push_nothing},
-	{"what cannot be hidden is not recorded", what_cannot_be_hidden_is_not_recorded},
+	{"changes in hidden areas push nothing", changes_of_what_is_hidden_push_nothing},
+	{"a screen that cannot be masked is not recorded", what_cannot_be_hidden_is_not_recorded},
 };
 
 int main(void)

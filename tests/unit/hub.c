@@ -326,14 +326,14 @@ static void what_consent_does_not_cover_is_withheld(void)
 }
 
 static const struct test tests[] = {
-	{"joining gives what is latched, then a burst of pictures",
+	{"joining gives latched messages, then a burst of pictures",
 		joining_gives_what_is_latched_and_a_burst},
 	{"a long burst asks for one keyframe in ten seconds", long_bursts_ask_for_a_keyframe_once},
 	{"joining without a keyframe asks for one", joining_without_a_keyframe_asks},
 	{"a slow observer goes on at the newest keyframe, a fast one misses nothing",
 		slow_observers_skip_to_a_keyframe},
-	{"sound that is muted is for the moderator alone", muted_sound_is_the_moderators},
-	{"what consent does not cover is withheld", what_consent_does_not_cover_is_withheld},
+	{"muted sound is for the moderator alone", muted_sound_is_the_moderators},
+	{"data without consent is withheld", what_consent_does_not_cover_is_withheld},
 	{"the ring is bounded", ring_is_bounded},
 	{"two sessions do not mix", sessions_do_not_mix},
 	{"foreign hosts are refused", foreign_hosts_are_refused},

@@ -370,9 +370,9 @@ static const struct test tests[] = {
 	{"acts have their session, and those of another are not merged",
 		acts_have_their_session_and_no_other_is_merged},
 	{"rights belong to principals, not to names", rights_belong_to_principals},
-	{"those who watched a session add notes for five minutes after its end",
+	{"watchers of a session add notes for five minutes after its end",
 		those_who_watched_add_notes_for_five_minutes},
-	{"of very many watchers the first ones are forgotten", many_watchers_forget_the_first_ones},
+	{"beyond the limit the first watchers are forgotten", many_watchers_forget_the_first_ones},
 	{"acts of format 1 stay changeable by their author",
 		acts_of_format_1_stay_changeable_by_their_author},
 };

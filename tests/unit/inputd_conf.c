@@ -221,17 +221,17 @@ static void file_that_is_too_large_is_refused(void)
 }
 
 static const struct test tests[] = {
-	{"what is said is taken", what_is_said_is_taken},
-	{"what is wrong is refused with its line", what_is_wrong_is_refused_with_its_line},
+	{"settings are applied", what_is_said_is_taken},
+	{"invalid settings are refused with their line", what_is_wrong_is_refused_with_its_line},
 	{"zero bytes are refused", zero_bytes_are_refused},
 	{"wrong devices are refused with their line", wrong_devices_are_refused_with_their_line},
-	{"more than is allowed is refused", more_than_is_allowed_is_refused},
-	{"random bytes never widen", random_bytes_never_widen},
+	{"requests beyond the limits are refused", more_than_is_allowed_is_refused},
+	{"random bytes never widen the limits", random_bytes_never_widen},
 	{"without the file a service has limits and a child has none",
 		without_the_file_a_service_has_limits_and_a_child_has_none},
 	{"a file of root holds for both", file_of_root_holds_for_both},
 	{"a file that others may change is refused", file_that_others_may_change_is_refused},
-	{"what is no plain file is refused", what_is_no_plain_file_is_refused},
+	{"non-regular files are refused", what_is_no_plain_file_is_refused},
 	{"a file that is too large is refused", file_that_is_too_large_is_refused},
 };
 

@@ -215,9 +215,9 @@ static void pictures_come_through_shared_memory(void)
 }
 
 static const struct test tests[] = {
-	{"a crash in the jail is an error of who asked", an_end_is_an_error},
-	{"who computes or sleeps too long is ended", who_takes_too_long_is_ended},
-	{"memory has an end", memory_has_an_end},
+	{"a crash in the jail is an error for its caller", an_end_is_an_error},
+	{"a jail that computes or sleeps too long is ended", who_takes_too_long_is_ended},
+	{"memory is limited", memory_has_an_end},
 	{"no file, socket, program, code or signal leaves the jail", nothing_outside_is_touched},
 	{"pictures come through shared memory", pictures_come_through_shared_memory},
 };

@@ -354,7 +354,7 @@ static const struct test tests[] = {
 		links_are_revoked_by_role_id_or_all_of_them},
 	{"a revocation by another recorder holds here too",
 		a_revocation_by_another_recorder_holds_here_too},
-	{"a list that has nothing new is not written", a_list_that_has_nothing_new_is_not_written},
+	{"an unchanged list is not written", a_list_that_has_nothing_new_is_not_written},
 	{"lists have no keys", lists_have_no_keys},
 	{"files that are no list of links are refused", files_that_are_no_list_are_refused},
 	{"links of other users, symbolic links, FIFOs and folders are refused",

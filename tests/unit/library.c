@@ -321,9 +321,9 @@ int main(void)
 			peers_take_turns_however_much_one_of_them_asks},
 		{"a newer request of the same kind replaces the one that waits",
 			a_newer_request_of_the_same_kind_replaces_the_one_that_waits},
-		{"what one peer asks is bounded, and others are still heard",
+		{"requests of one peer are bounded, and others are still served",
 			what_one_peer_asks_is_bounded_and_others_are_still_heard},
-		{"after closing nothing is taken, and what waits is dropped",
+		{"after closing nothing is accepted, and pending requests are dropped",
 			after_closing_nothing_is_taken_and_what_waits_is_dropped},
 		{"a thread that appends without a pause delays another by one act",
 			a_thread_that_appends_without_a_pause_delays_another_by_one_act},
@@ -331,7 +331,7 @@ int main(void)
 			sessions_come_in_the_order_of_their_begin},
 		{"a summary is kept until a file of its session changes",
 			a_summary_is_kept_until_a_file_of_its_session_changes},
-		{"summaries take no more than their room", summaries_take_no_more_than_their_room},
+		{"the cache of summaries is bounded", summaries_take_no_more_than_their_room},
 	};
 
 	return RUN_TESTS("library", tests);

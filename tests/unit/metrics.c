@@ -446,9 +446,9 @@ static const struct test tests[] = {
 	{"a layer that covers some sessions is not taken for all", layers_that_cover_some},
 	{"scores and errors decide which opportunities were met", scores_decide_what_was_met},
 	{"events have their places and come in runs", events_have_places_and_runs},
-	{"keys have names where these may be, and what was found is not counted",
+	{"keys have names where permitted, and buttons found down are not counted",
 		keys_have_names_where_they_may},
-	{"clicks have what was clicked", clicks_have_their_objects},
+	{"clicks have their accessible objects", clicks_have_their_objects},
 };
 
 int main(void)

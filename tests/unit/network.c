@@ -304,7 +304,7 @@ static const struct test tests[] = {
 	{"a close is answered with a code that may be sent",
 		a_close_is_answered_with_a_code_that_may_be_sent},
 	{"the newest of a kind replaces the older", the_newest_of_a_kind_replaces_the_older},
-	{"a rate allows a burst and then so many a second",
+	{"a rate limit allows a burst and then a fixed rate",
 		a_rate_allows_a_burst_and_then_so_many_a_second},
 	{"messages of a class are one line and a count",
 		messages_of_a_class_are_one_line_and_a_count},

@@ -428,10 +428,10 @@ static void what_is_as_before_is_not_owed(void)
 
 static const struct test tests[] = {
 	{"files are exact, with every number of colours", files_are_exact},
-	{"the canvas tells every change, and converts it", canvas_has_every_change},
-	{"what lies over the video is what the screen shows", what_lies_there_is_true},
-	{"what the video shows already is not shown again", what_is_as_before_is_not_owed},
-	{"what is at rest is exact, and laid again after a keyframe", rest_is_exact},
+	{"the canvas reports every change, and converts it", canvas_has_every_change},
+	{"patches over the video equal the screen", what_lies_there_is_true},
+	{"areas that the video shows already are not patched again", what_is_as_before_is_not_owed},
+	{"areas at rest are exact, and patched again after a keyframe", rest_is_exact},
 	{"letters with coloured edges at rest are exact too", letters_at_rest_are_exact},
 };
 

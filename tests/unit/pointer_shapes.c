@@ -439,16 +439,17 @@ static void whoever_joins_has_all_shapes(void)
 }
 
 static const struct test tests[] = {
-	{"of a session and its copies equal identities have equal bytes",
+	{"equal identities in a session and its copies have equal bytes",
 		equal_identities_have_equal_bytes},
 	{"each picture of an animated pointer is stored once in a while",
 		an_animation_costs_little},
-	{"a pointer that is hidden is no reference", a_pointer_that_is_hidden_is_no_reference},
+	{"a hidden pointer is no reference", a_pointer_that_is_hidden_is_no_reference},
 	{"every reader finds the pixels", every_reader_finds_the_pixels},
 	{"a part of a session has the pixels that it refers to",
 		a_part_has_the_pixels_it_refers_to},
-	{"erasing leaves the pixels of what stays", erasing_leaves_the_pixels_of_what_stays},
-	{"whoever joins, or has fallen behind, is given all shapes", whoever_joins_has_all_shapes},
+	{"erasing leaves the pixels of remaining references",
+		erasing_leaves_the_pixels_of_what_stays},
+	{"a peer that joins or has fallen behind gets all shapes", whoever_joins_has_all_shapes},
 };
 
 int main(void)

@@ -316,9 +316,9 @@ static void what_is_missing_at_the_end_is_told(void)
 }
 
 static const struct test tests[] = {
-	{"on a disk that is too slow pictures go, a gap counts them, and a keyframe comes behind it",
+	{"a slow disk drops pictures, a gap counts them, and a keyframe follows",
 		pictures_go_and_a_keyframe_follows},
-	{"what is missing at the end is told", what_is_missing_at_the_end_is_told},
+	{"data missing at the end is reported", what_is_missing_at_the_end_is_told},
 };
 
 int main(void)

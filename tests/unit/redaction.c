@@ -347,8 +347,8 @@ static void undeclared_fields_are_found(void)
 }
 
 static const struct test tests[] = {
-	{"what the policies allow is found good", what_is_allowed_is_found_good},
-	{"what they do not allow is found, and where", what_is_not_allowed_is_found},
+	{"events permitted by the policy pass", what_is_allowed_is_found_good},
+	{"forbidden events are found, with their place", what_is_not_allowed_is_found},
 	{"a shortcut whose modifiers were not down is found",
 		shortcuts_need_modifiers_that_are_down},
 	{"a schema with room for a code is found", forged_schemas_are_found},

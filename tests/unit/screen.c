@@ -701,11 +701,11 @@ static void the_rate_follows_the_load(void)
 }
 
 static const struct test tests[] = {
-	{"an encoder that fails is replaced, and a gap says so", a_failed_encoder_is_replaced},
+	{"a failed encoder is replaced, with a gap", a_failed_encoder_is_replaced},
 	{"one that always fails ends the source", a_hopeless_encoder_ends_the_source},
-	{"what never stops leaves room for the video and for what is at rest",
+	{"constant changes leave room for the video and for areas at rest",
 		what_never_stops_leaves_room},
-	{"another encoder that a larger screen needs is told with the reason",
+	{"a change of encoder for a larger screen is reported with the reason",
 		another_encoder_for_a_larger_screen_is_told},
 	{"a screen that is too large is refused with its size",
 		a_screen_that_is_too_large_is_refused},
@@ -713,10 +713,9 @@ static const struct test tests[] = {
 		what_is_drawn_as_it_was_leaves_room},
 	{"pictures that take too long are counted at the full rate too",
 		pictures_that_take_too_long_are_counted},
-	{"pictures that are left out are counted, and a gap says so",
-		left_out_pictures_are_counted},
+	{"dropped pictures are counted, with a gap", left_out_pictures_are_counted},
 	{"a keyframe comes after at most sixty pictures", a_keyframe_comes_after_sixty_pictures},
-	{"and after ten seconds of what is laid over the video",
+	{"and after ten seconds of patches over the video",
 		a_keyframe_comes_after_ten_seconds_of_change},
 	{"and when it is asked for", a_keyframe_comes_when_it_is_asked_for},
 	{"the screen's thread, and no other, has the priority that was asked for",

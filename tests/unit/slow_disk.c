@@ -169,8 +169,7 @@ static void pictures_are_dropped_and_counted(void)
 }
 
 static const struct test tests[] = {
-	{"of a disk that is slower than the pictures these are dropped, and counted",
-		pictures_are_dropped_and_counted},
+	{"pictures faster than the disk are dropped and counted", pictures_are_dropped_and_counted},
 };
 
 int main(void)

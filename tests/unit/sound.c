@@ -235,17 +235,16 @@ static void a_check_listens_for_a_moment(void)
 
 static const struct test tests[] = {
 	{"the drift of a device's clock is measured through jitter", drift_is_measured},
-	{"a device that changes its mind about time is followed", a_jump_begins_anew},
-	{"the times of a server are waited for until they agree", first_answers_are_waited_out},
-	{"a server's time that is off is left out, unless it stays so",
+	{"a jump of a device's clock is followed", a_jump_begins_anew},
+	{"the times of a server are used once they agree", first_answers_are_waited_out},
+	{"an outlier of a server's time is ignored, unless it persists",
 		answers_that_are_off_are_left_out},
-	{"clicks are heard at the times they were made, by a clock that is fast",
-		clicks_are_where_they_were},
-	{"samples that are lost become silence of their length and a gap",
+	{"clicks keep their times with a fast clock", clicks_are_where_they_were},
+	{"lost samples become silence of their length and a gap",
 		lost_samples_are_silence_and_a_gap},
-	{"a device that is not there is a gap, and is looked for again", no_device_is_a_gap},
+	{"a missing device is a gap, and is retried", no_device_is_a_gap},
 	{"levels are half decibels below full scale", levels_say_how_loud_it_was},
-	{"a source says how loud it is and what it hears by", a_source_says_how_loud_it_is},
+	{"a source reports its level and its device", a_source_says_how_loud_it_is},
 	{"a check before a session listens for a moment", a_check_listens_for_a_moment},
 };
 

@@ -413,7 +413,7 @@ static const struct test tests[] = {
 	{"every count has its exact Poisson interval, wider and higher than the one before",
 		poisson_limits_of_every_count},
 	{"an error of GSL does not end the program", errors_of_gsl_do_not_abort},
-	{"numbers that are none, or out of range, give an undefined estimate", extreme_numbers},
+	{"invalid and out-of-range numbers give an undefined estimate", extreme_numbers},
 	{"the median's interval has the ranks of the binomial distribution", median_ranks},
 	{"one participant's share has no interval", shares_of_one},
 	{"effective opportunities are held between participants and opportunities",
@@ -422,9 +422,10 @@ static const struct test tests[] = {
 	{"times have an interval from three on, if they differ and it is no wider than tenfold",
 		times_of_few},
 	{"events per participant that are all equal have the Poisson interval", events_of_few},
-	{"a rate pooled over tasks is as sure as its participants are many", pooled_rates},
+	{"the interval of a rate pooled over tasks follows its number of participants",
+		pooled_rates},
 	{"a ratio of sums has a t interval by participants", ratios},
-	{"the median of times that were cut off is that of Kaplan and Meier", censored_medians},
+	{"the median of censored times is that of Kaplan and Meier", censored_medians},
 	{"every interval has a width and holds its value", intervals_have_a_width},
 };
 

@@ -514,9 +514,9 @@ static void any_text_is_survived(void)
 
 static const struct test tests[] = {
 	{"a whole study is read", whole_study_is_read},
-	{"what a study hides of the screen is read", what_is_hidden_is_read},
-	{"the least study has the usual code book", least_study_has_the_usual_code_book},
-	{"errors have line, column and what is allowed there",
+	{"hidden areas of a study are read", what_is_hidden_is_read},
+	{"a minimal study has the default code book", least_study_has_the_usual_code_book},
+	{"errors have line, column and the allowed values",
 		errors_have_their_place_and_what_is_allowed},
 	{"all errors of a file are listed", all_errors_are_listed},
 	{"broken YAML is explained to the author of the file",

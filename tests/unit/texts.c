@@ -194,7 +194,7 @@ static const struct test tests[] = {
 	{"bytes that are no characters become question marks, and none is cut",
 		bytes_become_characters},
 	{"an error's text ends with a whole letter", errors_end_with_a_whole_letter},
-	{"what devices and monitors are called is stored as UTF-8", messages_are_stored_as_utf8},
+	{"names of devices and monitors are stored as UTF-8", messages_are_stored_as_utf8},
 	{"verify names the message whose text is no UTF-8", verify_names_the_message},
 	{"a file with bad text is dumped as valid JSON", json_of_an_old_file_is_valid},
 };

@@ -135,7 +135,7 @@ static void secrets_of_a_usb_keyboard(void)
 }
 
 static const struct test tests[] = {
-	{"secrets typed by uinput leave nothing below full, and all is found under full",
+	{"secrets typed by uinput leave nothing below full, and are all found under full",
 		secrets_of_uinput},
 	{"secrets typed on a USB keyboard, which sends scan codes, leave nothing under classes",
 		secrets_of_a_usb_keyboard},

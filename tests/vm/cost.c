@@ -399,14 +399,13 @@ static void events_are_small(void)
 }
 
 static const struct test tests[] = {
-	{"a mouse of 8 kHz loses nothing on a busy machine but where a gap says so",
-		fast_mouse_is_recorded},
+	{"a mouse of 8 kHz on a busy machine loses events only in gaps", fast_mouse_is_recorded},
 	{"one sign of life a second while nothing happens", idle_costs_nothing},
 };
 
 /* longer tests, for the figures */
 static const struct test long_tests[] = {
-	{"what reading costs, beside evemu-record", cost_is_compared},
+	{"cost of reading, beside evemu-record", cost_is_compared},
 	{"an event costs at most six bytes in the file", events_are_small},
 };
 

@@ -488,9 +488,10 @@ static void sway_agrees(void)
 }
 
 static const struct test tests[] = {
-	{"Xorg's pointer is where the device says", xorg_agrees},
-	{"a monitor that is turned is copied as it stands", turned_monitors_are_copied},
-	{"sway's pointer is where the device says, and its keys are those recorded", sway_agrees},
+	{"Xorg's pointer is where the device puts it", xorg_agrees},
+	{"a rotated monitor is copied as displayed", turned_monitors_are_copied},
+	{"sway's pointer is where the device puts it, and its keys are those recorded",
+		sway_agrees},
 };
 
 int main(void)

@@ -1,6 +1,6 @@
-// Drives the virtual machine's devices through QEMU's monitor, as the guest asks: a file ask-N in the
-// folder that both share has lines of JSON, each a command of the monitor or {"sleep": milliseconds};
-// answer-N says "done", or what was refused.
+// Drives the virtual machine's devices through QEMU's monitor, on requests of the guest: a file ask-N in the shared
+// folder has lines of JSON, each a command of the monitor or {"sleep": milliseconds}; answer-N is "done" or the
+// refusal.
 // qmp.mjs SOCKET FOLDER
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ async function connect() {
 const socket = await connect();
 const answers = [];
 let text = '';
-socket.on('error', () => process.exit(0)); // the machine has ended
+socket.on('error', () => process.exit(0)); // the machine has exited
 socket.on('close', () => process.exit(0));
 socket.on('data', (data) => {
   text += data;

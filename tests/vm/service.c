@@ -371,11 +371,11 @@ static void limits_of_the_administrator_hold(void)
 }
 
 static const struct test tests[] = {
-	{"only who has the seat is served", only_who_has_the_seat_is_served},
-	{"the service is confined as its unit says", service_is_confined_as_its_unit_says},
-	{"keys are heard, and devices that are plugged in", keys_and_new_devices_are_heard},
-	{"keys of another session are not heard", keys_of_another_session_are_not_heard},
-	{"keys at the lock screen are not heard", keys_at_the_lock_screen_are_not_heard},
+	{"only the user with the seat is served", only_who_has_the_seat_is_served},
+	{"the service is confined as its unit declares", service_is_confined_as_its_unit_says},
+	{"keys are read, and devices that are plugged in", keys_and_new_devices_are_heard},
+	{"keys of another session are not read", keys_of_another_session_are_not_heard},
+	{"keys at the lock screen are not read", keys_at_the_lock_screen_are_not_heard},
 	{"a recorder that lost the seat gives way", a_recorder_that_lost_the_seat_gives_way},
 	{"the recorder works as its unit confines it", the_recorder_works_as_its_unit_confines_it},
 	{"limits of the administrator hold", limits_of_the_administrator_hold},

@@ -374,13 +374,13 @@ static void devices_vanish_while_read(void)
 }
 
 static const struct test tests[] = {
-	{"after an overflow keys that are down are known, and what was lost is told",
+	{"after an overflow held keys are known, and the loss is reported",
 		keys_after_an_overflow_are_known},
-	{"after an overflow contacts are known, and what was lost is told",
+	{"after an overflow contacts are known, and the loss is reported",
 		contacts_after_an_overflow_are_known},
-	{"what a mouse's overflow has lost is told, and nothing else is missing",
+	{"the loss in a mouse's overflow is reported, and nothing else is missing",
 		overflow_of_a_mouse_is_told},
-	{"axes without sense are recorded as they are", absurd_axes_are_recorded},
+	{"absurd axes are recorded as they are", absurd_axes_are_recorded},
 	{"a device that floods does not keep others from being recorded",
 		one_floods_and_others_go_on},
 	{"devices that vanish while they are read end well", devices_vanish_while_read},
