@@ -46,7 +46,7 @@ struct source {
 
 /**
  * Join a source's thread. If the thread has not ended after one second because a call does not
- * return, invoke @p cut, which must make every call that may block the thread fail.
+ * return, invoke @p abort_calls, which must make every call that may block the thread fail.
  */
 void source_join(pthread_t thread, void (*abort_calls)(void *user), void *user);
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 /*
- * Call @p take for every string of a message until it returns true.
+ * Call @p callback for every string of a message until it returns true.
  *
- * @param take  @return true to stop
+ * @param callback  @return true to stop
  * @return the field of the string at the stop, or NULL
  */
 static const ProtobufCFieldDescriptor *walk(

@@ -30,7 +30,7 @@ struct schema_field {
 };
 
 /**
- * Call @p take for every field that a FileDescriptorSet declares for a message type.
+ * Call @p callback for every field that a FileDescriptorSet declares for a message type.
  *
  * @return as schema_check()
  */

@@ -97,7 +97,7 @@ struct grabber_ops {
 	/**
 	 * Report the pointer's current state and every change. NULL: unsupported.
 	 *
-	 * @param told  called from a thread of the grabber, never after destroy()
+	 * @param report  called from a thread of the grabber, never after destroy()
 	 */
 	void (*track_pointer)(struct grabber *grabber,
 		void (*report)(void *user, const struct grabber_pointer *pointer), void *user);

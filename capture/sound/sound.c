@@ -36,7 +36,7 @@ struct sound_source {
 	struct source_context context;
 	const struct sound_channels *channels;
 	struct audio_config config;
-	char *device; /* owns wish.device */
+	char *device; /* owns config.device */
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;

@@ -79,9 +79,9 @@ int portal_scratch_reserve(struct portal_scratch *scratch, size_t size_bytes);
 /**
  * The pixels of a part of a picture.
  *
- * @param rect  within the frame; not empty
- * @param room  used when the pixels have to be read; its memory is freed by the caller in the end
- * @param ret   the first pixel, valid until the room is used again
+ * @param rect     within the frame; not empty
+ * @param scratch  used when the pixels have to be read; the caller frees its memory in the end
+ * @param ret      the first pixel, valid until the scratch memory is used again
  * @return 0, -EBADMSG when the pixels are gone, or -ENOMEM
  */
 int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,

@@ -78,7 +78,7 @@ static int answer_open(struct library *library, const struct job *job, struct er
 	if (r < 0)
 		return r;
 	if (!open->session->reader)
-		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
+		return error_set(reterr, -EBADMSG, "%s", open->session->error.text);
 	send_declarations(library, job->peer, open->session->reader);
 	opened.summary = session_summarise(open->session);
 	if (opened.summary)
@@ -198,7 +198,7 @@ static int answer_transcript(struct library *library, const struct job *job,
 	struct vtt_faults faults = {0};
 	int64_t begin_ns = 0, end_ns;
 	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
-				: error_set(reterr, -EBADMSG, "%s", session->trouble.text);
+				: error_set(reterr, -EBADMSG, "%s", session->error.text);
 
 	if (r < 0 && r != -ENOENT)
 		return r;

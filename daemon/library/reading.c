@@ -125,7 +125,7 @@ int library_begin_reading(struct library *library, const struct job *job, struct
 	if (r < 0)
 		return r;
 	if (!open->session->reader)
-		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
+		return error_set(reterr, -EBADMSG, "%s", open->session->error.text);
 	if (read->from_ns < 0 || read->to_ns < read->from_ns || read->to_ns > READER_TIME_LIMIT_NS)
 		return error_set(reterr, -EINVAL, "a span that ends before it begins");
 	reading = calloc(1, sizeof(*reading));

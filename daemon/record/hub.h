@@ -56,8 +56,8 @@ int64_t hub_watermark(struct hub *hub);
  * Join the session at its present end.
  *
  * @param receives_muted  include sound withheld from observers
- * @param take  receives the pointer shapes that may be referenced, then the latched packets, in order of
- *              channels; takes over the reference
+ * @param receive  is given the pointer shapes that may be referenced, then the latched packets, in order of
+ *                 channels; takes over the reference
  * @return true when the recorder should make a keyframe for this observer: none in the ring is near enough (30
  *         pictures, 1 MB) and none was requested in the last ten seconds
  */

@@ -73,7 +73,7 @@ struct consent_spans {
  * @param ret      set on success; freed by consent_destroy()
  * @param log      NULL: none, or unreadable
  * @param reader   its channel /acts is read when the log has no statement; NULL: none
- * @param trouble  the defect of the log, as text for display; "": none
+ * @param error    the defect of the log, as text for display; "": none
  * @return 0, -ENOMEM, or a negative errno of the reader
  */
 int consent_create(struct consent **ret, const struct annotations *log,
@@ -109,7 +109,7 @@ bool consent_is_narrowed(const struct consent *consent);
 
 /**
  * Reason for missing coverage, for display: "the participant has withdrawn their consent", "the
- * consent does not cover sound for clips", or the trouble of the log.
+ * consent does not cover sound for clips", or the defect of the log.
  */
 struct consent_text {
 	char text[400];

@@ -145,7 +145,7 @@ void session_reader_set_gate(struct session_reader *reader, const struct reader_
  * Go through the recorded spans withheld by the gate, as gaps with their topics. They are not
  * reported by messages of the channel /gaps.
  *
- * @param take  the gap is valid during the call; a value other than 0 stops and is returned
+ * @param callback  the gap is valid during the call; a value other than 0 stops and is returned
  */
 int session_reader_each_withheld(struct session_reader *reader,
 	int (*callback)(void *callback_data, const Uxrec__Gap *gap), void *callback_data);

@@ -136,7 +136,7 @@ int reader_read_log(struct session_reader *reader, unsigned number);
 /** Sort the chunks of all segments by time. @return 0 or -ENOMEM */
 int reader_sort_chunks(struct session_reader *reader);
 
-/** Forget the latest entries: all but the first @p chunks and @p extras. */
+/** Forget the latest entries: all but the first @p chunks and @p aux_records. */
 void reader_truncate_index(struct session_reader *reader, size_t chunks, size_t aux_records);
 
 /** Take the declarations in a chunk. @return 0, also when it is unreadable, or a negative errno */

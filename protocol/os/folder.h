@@ -94,10 +94,10 @@ ssize_t folder_read_whole(const struct folder *folder, const char *name, size_t 
 int folder_has(const struct folder *folder, const char *name);
 
 /**
- * Call @p take with the name of each entry except "." and "..", in no particular order.
+ * Call @p callback with the name of each entry except "." and "..", in no particular order.
  *
- * @param limit  maximum number of entries; -E2BIG above it
- * @param take   returns 0 to continue; any other value stops and is returned
+ * @param limit     maximum number of entries; -E2BIG above it
+ * @param callback  returns 0 to continue; any other value stops and is returned
  * @return 0, the value of callback() that stopped it, or a negative errno
  */
 int folder_each(const struct folder *folder, unsigned limit,

@@ -233,7 +233,7 @@ static int verify_redaction(const char *path, struct verify_report *report)
 	int r = session_open_path(&session, path, &error);
 
 	if (r == 0 && !session->reader)
-		r = error_set(&error, -EBADMSG, "%s", session->trouble.text);
+		r = error_set(&error, -EBADMSG, "%s", session->error.text);
 	if (r == 0)
 		session_ungate(session); /* verifies the whole file */
 	if (r == 0)

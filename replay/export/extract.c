@@ -518,7 +518,7 @@ int extract_write(struct buf *out, size_t limit_bytes, const struct session *ses
 	int r;
 
 	if (!session->reader)
-		return error_set(reterr, -EBADMSG, "%s", session->trouble.text);
+		return error_set(reterr, -EBADMSG, "%s", session->error.text);
 	if (!session->annotations && *session->annotations_error.text)
 		return error_set(reterr, -EBADMSG, "%s", session->annotations_error.text);
 	if (*session->annotations_error.text)

@@ -154,7 +154,7 @@ static int note_unknown_tasks(struct computing *computing)
 typedef int (*session_handler)(
 	struct computing *computing, size_t i, const struct session *session);
 
-/* Call @p take for each session; each is closed before the next is opened. */
+/* Call @p handle for each session; each is closed before the next is opened. */
 static int each_session(struct computing *computing, session_handler handle)
 {
 	const struct metrics_request *request = computing->request;

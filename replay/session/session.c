@@ -134,11 +134,11 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 {
 	int r = session->recording_name
 		? session_reader_open_below(&session->reader, session->folder,
-			  session->recording_name, &session->trouble)
-		: session_reader_open_session(&session->reader, session->folder, &session->trouble);
+			  session->recording_name, &session->error)
+		: session_reader_open_session(&session->reader, session->folder, &session->error);
 
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
-		return error_set(reterr, r, "%s", session->trouble.text);
+		return error_set(reterr, r, "%s", session->error.text);
 	r = annotations_open_below(
 		&session->annotations, session->folder, writable, &session->annotations_error);
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
@@ -244,7 +244,7 @@ int session_open_path(struct session **ret, const char *path, struct error *rete
 		return r;
 	if (!session->reader) {
 		if (reterr)
-			*reterr = session->trouble;
+			*reterr = session->error;
 		return -EBADMSG;
 	}
 	*ret = steal_ptr(session);

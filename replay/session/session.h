@@ -13,10 +13,10 @@ struct session {
 	struct folder *folder;           /* all files of the session are opened below it */
 	char *path;                      /* of the folder; for messages only, never for opening */
 	char *recording_name;            /* the requested file; NULL: all segments */
-	struct session_reader *reader;   /* NULL when it cannot be opened: reason in `trouble` */
+	struct session_reader *reader;   /* NULL when it cannot be opened: reason in `error` */
 	struct annotations *annotations; /* NULL when absent or unreadable */
 	Uxrec__Study *study;             /* never NULL; an empty study when absent */
-	struct error trouble;
+	struct error error;
 	struct error annotations_error; /* damage of the annotations, "" when undamaged */
 	struct consent *consent;        /* never NULL; as of the last open or refresh */
 	enum consent_use use;           /* analysis until session_set_use() */
@@ -38,7 +38,7 @@ int session_id_create(char id[21]);
  * @param id        session_id_is_valid() or -EINVAL
  * @param writable  acts can be appended
  * @return 0, -ENOENT when there is no such folder, -ELOOP when it is a symbolic link, or a negative errno with the
- *         reason. An unreadable recording is not a failure: see `trouble`
+ *         reason. An unreadable recording is not a failure: see `error`
  */
 int session_open(struct session **ret, const char *library, const char *id, bool writable,
 	struct error *reterr);
@@ -104,7 +104,7 @@ bool session_is_complete(const struct session *session);
 /* ---- summary.c ---- */
 
 /** A summary of a session that cannot be opened, with the reason. @return as session_summarise() */
-Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble);
+Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *error);
 
 /** Summarise a session. @return the summary, freed with uxrec__session_summary__free_unpacked(), or NULL */
 Uxrec__SessionSummary *session_summarise(const struct session *session);
@@ -123,10 +123,10 @@ int session_ids_list(struct session_ids *ret, const char *library);
 void session_ids_finish(struct session_ids *ids);
 
 /**
- * Call @p take for each message of a session, unpacked.
+ * Call @p handle for each message of a session, unpacked.
  *
- * @param known  channels as bits (1 << enum channel_id)
- * @param take   returns 0 to continue; anything else stops and is returned
+ * @param known   channels as bits (1 << enum channel_id)
+ * @param handle  returns 0 to continue; anything else stops and is returned
  * @return 0, the result of handle(), or a negative errno
  */
 int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,

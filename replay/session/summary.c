@@ -140,7 +140,7 @@ static void summarise_acts(Uxrec__SessionSummary *summary, const struct session 
 	}
 }
 
-Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble)
+Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *error)
 {
 	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
 
@@ -149,7 +149,7 @@ Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *
 	uxrec__session_summary__init(summary);
 	summary->session = strdup(id);
 	summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
-	summary->trouble = strdup(trouble);
+	summary->trouble = strdup(error);
 	return summary;
 }
 
@@ -294,7 +294,7 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	summarise_consent(summary, session);
 	if (!session->reader) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
-		summary->trouble = strdup(session->trouble.text);
+		summary->trouble = strdup(session->error.text);
 		return summary;
 	}
 	session_span(session, &summary->begin_ns, &summary->end_ns);

@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 	if (session_open_path(&session, argv[2], &error) < 0)
 		fail(error.text);
 	if (!session->reader)
-		fail(session->trouble.text);
+		fail(session->error.text);
 	if (frames_create(&frames, session->reader, &error) < 0)
 		fail(error.text);
 	if (strcmp(argv[1], "times") == 0 && argc == 5)
