@@ -43,7 +43,7 @@ struct listener {
 void listener_start(struct listener *listener);
 void listener_finish(struct listener *listener);
 
-/** Record from an ear, until listener_end() or listener_finish(). @param device  NULL: the default one */
+/** Record from an audio backend, until listener_end() or listener_finish(). @param device  NULL: the default one */
 void listener_record(struct listener *listener, const char *backend, const char *device);
 /** Record the machine's playback. */
 void listener_record_monitor(struct listener *listener, const char *backend);

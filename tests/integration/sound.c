@@ -63,7 +63,7 @@ static void eight_kilohertz_are_heard(void)
 	hears_a_format(8000, 1);
 }
 
-/* Number of NaN or infinite samples that an ear gives in two seconds. */
+/* Number of NaN or infinite samples from an audio backend in two seconds. */
 static size_t read_nonfinite(void)
 {
 	_destroy_(audio_backend) struct audio_backend *backend = NULL;

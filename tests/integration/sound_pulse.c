@@ -167,12 +167,12 @@ static void devices_are_followed(void)
 	expect(reads_until(backend, is_muted));
 	pulse_lab_mute(&lab, false);
 	expect(reads_until(backend, is_not_muted));
-	/* an ear on the default device follows changes of it */
+	/* a backend on the default device follows changes of it */
 	check(audio_backend_pulse.create(&machine, NULL, true, NULL) == 0);
 	expect(reads_until(machine, is_room));
 	pulse_lab_set_default(&lab, "other");
 	expect(reads_until(backend, is_other));
-	/* playback moves to another sink: that needs another ear */
+	/* playback moves to another sink: that needs another backend */
 	expect(!reads_until(machine, is_other));
 	audio_backend_destroy(steal_ptr(machine));
 	check(audio_backend_pulse.create(&machine, NULL, true, NULL) == 0);

@@ -10,7 +10,7 @@
 
 struct pipewire_lab {
 	const struct voice *voice;
-	unsigned rate_hz, channels; /* of the microphone; 0: the ear's format */
+	unsigned rate_hz, channels; /* of the microphone; 0: the audio backend's format */
 	bool plays;                 /* no microphone: a program that plays the voice */
 	unsigned quantum; /* maximum; 0: short, so that many cycles may get lost; 2048: usual */
 	struct pw_thread_loop *loop;
