@@ -2,7 +2,7 @@
 
 /*
  * Inside uxrec-inputd: the device readers. Each runs until the recorder has shut down its end of the socket,
- * and reports everything through the conversation.
+ * and reports everything through the link to the recorder.
  */
 
 #include "capture/inputd/recorder_link.h"

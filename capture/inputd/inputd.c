@@ -99,7 +99,7 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 	return 0;
 }
 
-/* ---- conversation ---- */
+/* ---- the link to a recorder ---- */
 
 /*
  * The kernel's queue of a fast mouse overflows after five milliseconds; neither a busy machine nor a page
@@ -182,7 +182,7 @@ static int start(struct recorder_link *link, const struct inputd_conf *conf,
 
 /*
  * @param conf  NULL: read it, with the rules for a child of the recorder
- * @return 0 when the recorder has ended the conversation, or a negative errno; then the recorder has been
+ * @return 0 when the recorder has closed the link, or a negative errno; then the recorder has been
  *         sent the reason
  */
 static int serve_recorder(

@@ -2,7 +2,7 @@
 
 /*
  * Inside uxrec-inputd: the requests of a recorder and the reports to it. Device readers report everything
- * through a conversation.
+ * through this link.
  */
 
 #include "capture/input/filter.h"

@@ -14,7 +14,7 @@
 #define INPUTD_IDLE_MS 30000
 
 /**
- * Serve one peer until it or we end the conversation. The peer has the seat and has sent nothing yet; the
+ * Serve one peer until it or we close the link. The peer has the seat and has sent nothing yet; the
  * callback needs a timeout for the first request. May send INPUTD_FAILED; does not close @p fd.
  */
 typedef void inputd_handle_peer_fn(

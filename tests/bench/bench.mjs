@@ -170,7 +170,7 @@ console.log(`${cpus().length} cores, ${cpus()[0].model.trim()}; ${rounds} × ${s
 console.log(
   [''.padEnd(24), 'uxrec CPU'.padStart(9), 'file'.padStart(9), 'x11grab CPU'.padStart(11), 'ratio'.padStart(8)].join('  '),
 );
-await compare('desktop left alone', idle, (ours) =>
+await compare('idle desktop', idle, (ours) =>
   verdict(ours.cpu <= 0.5 && ours.bytes <= 50_000, 'at most 0.5 s and 50 kB'),
 );
 await compare('typing, 8 keys a second', typing, (ours, peer) =>
