@@ -27,6 +27,29 @@ export interface Windowed {
   reveal: (id: string) => void;
 }
 
+/** The visible part, in px from the first row's top. */
+interface View {
+  topPx: number;
+  bottomPx: number;
+}
+
+/** The rows when the list was at its top. */
+interface Known {
+  ids: readonly string[];
+  set?: ReadonlySet<string>;
+}
+
+/** The end of each row, in px from the first row's top. */
+function endsOf(ids: readonly string[], heights: ReadonlyMap<string, number>): Float64Array {
+  const ends = new Float64Array(ids.length);
+  let sum = 0;
+  ids.forEach((id, i) => {
+    sum += heights.get(id) ?? ROW_PX;
+    ends[i] = sum;
+  });
+  return ends;
+}
+
 /** The first row that ends below a position. */
 function rowAt(ends: Float64Array, px: number): number {
   let low = 0;
@@ -37,6 +60,39 @@ function rowAt(ends: Float64Array, px: number): number {
     else high = middle;
   }
   return low;
+}
+
+/** Indices of the rows around the visible part, and of the focused and the edited row. */
+function shownOf(ids: readonly string[], ends: Float64Array, { topPx, bottomPx }: View, edited: string): Set<number> {
+  const shown = new Set<number>();
+  const to = rowAt(ends, bottomPx + AROUND_PX) + 1;
+  for (let i = rowAt(ends, topPx - AROUND_PX); i < Math.min(to, ids.length); i++) shown.add(i);
+  const focused = document.activeElement?.closest<HTMLElement>('[data-act]')?.dataset.act;
+  for (const id of [focused, edited]) {
+    const index = id ? ids.indexOf(id) : -1;
+    if (index >= 0) shown.add(index);
+  }
+  return shown;
+}
+
+/** Number of rows on top of the known ones. */
+function freshOf(ids: readonly string[], known: Known): number {
+  if (ids[0] === known.ids[0]) return 0;
+  const old = (known.set ??= new Set(known.ids));
+  return Math.max(0, ids.findIndex((id) => old.has(id)));
+}
+
+/** Update the heights of the rendered rows. @return true if one is new */
+function measure(root: HTMLElement | null, heights: Map<string, number>): boolean {
+  let isNew = false;
+  for (const row of root?.querySelectorAll<HTMLElement>('.marks > [data-act]') ?? []) {
+    const id = row.dataset.act ?? '';
+    const px = row.getBoundingClientRect().height;
+    if (Math.abs((heights.get(id) ?? ROW_PX) - px) < 0.5) continue;
+    heights.set(id, px);
+    isNew = true;
+  }
+  return isNew;
 }
 
 function slotsOf(ends: Float64Array, shown: ReadonlySet<number>): Slot[] {
@@ -78,6 +134,21 @@ function useIsPrinted(): boolean {
   return isPrinted;
 }
 
+/** Call `look` when the panel around the list is scrolled or resized. */
+function usePanelChanges(root: RefObject<HTMLElement | null>, look: () => void): void {
+  useEffect(() => {
+    const panel = root.current?.closest<HTMLElement>('.panel');
+    if (!panel) return undefined;
+    panel.addEventListener('scroll', look, { passive: true });
+    const sizes = new ResizeObserver(look);
+    sizes.observe(panel);
+    return () => {
+      panel.removeEventListener('scroll', look);
+      sizes.disconnect();
+    };
+  }, [root, look]);
+}
+
 /**
  * @param root    around the list; its rows have their ids as data-act. It scrolls in the next `.panel`
  * @param ids     of all rows
@@ -87,37 +158,18 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
   const [, render] = useState(0);
   const heights = useRef(new Map<string, number>());
   const view = useRef({ topPx: 0, bottomPx: 1500 });
-  const known = useRef<{ ids: readonly string[]; set?: ReadonlySet<string> }>({ ids }); // when the list was at its top
+  const known = useRef<Known>({ ids });
   /* scroll anchor: the first visible row and its position, kept when rows are added */
   const anchor = useRef<{ id: string; px: number } | undefined>(undefined);
   const all = useRef(ids);
   all.current = ids;
 
   const isPrinted = useIsPrinted();
-  const ends = new Float64Array(ids.length);
-  let sum = 0;
-  ids.forEach((id, i) => {
-    sum += heights.current.get(id) ?? ROW_PX;
-    ends[i] = sum;
-  });
-  const shown = new Set<number>();
-  const { topPx, bottomPx } = view.current;
+  const ends = endsOf(ids, heights.current);
   const isWindowed = ids.length > MOST_ROWS && !isPrinted;
-  const [from, to] = isWindowed
-    ? [rowAt(ends, topPx - AROUND_PX), rowAt(ends, bottomPx + AROUND_PX) + 1]
-    : [0, ids.length];
-  for (let i = from; i < Math.min(to, ids.length); i++) shown.add(i);
-  const focused = document.activeElement?.closest<HTMLElement>('[data-act]')?.dataset.act;
-  for (const id of isWindowed ? [focused, edited] : []) {
-    const index = id ? ids.indexOf(id) : -1;
-    if (index >= 0) shown.add(index);
-  }
+  const shown = isWindowed ? shownOf(ids, ends, view.current, edited) : new Set(ids.keys());
   if (known.current.ids.length === 0) known.current = { ids };
-  let fresh = 0;
-  if (ids[0] !== known.current.ids[0]) {
-    const old = (known.current.set ??= new Set(known.current.ids));
-    fresh = Math.max(0, ids.findIndex((id) => old.has(id)));
-  }
+  const fresh = freshOf(ids, known.current);
 
   const look = useCallback(() => {
     const panel = root.current?.closest<HTMLElement>('.panel');
@@ -138,17 +190,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
     if (isMoved || (isTop && !wasTop)) render((renders) => renders + 1);
   }, [root]);
 
-  useEffect(() => {
-    const panel = root.current?.closest<HTMLElement>('.panel');
-    if (!panel) return undefined;
-    panel.addEventListener('scroll', look, { passive: true });
-    const sizes = new ResizeObserver(look);
-    sizes.observe(panel);
-    return () => {
-      panel.removeEventListener('scroll', look);
-      sizes.disconnect();
-    };
-  }, [root, look]);
+  usePanelChanges(root, look);
 
   useLayoutEffect(() => {
     const panel = root.current?.closest<HTMLElement>('.panel');
@@ -156,16 +198,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
     if (panel && row && anchor.current && panel.scrollTop >= 8)
       panel.scrollTop += placeIn(panel, row) - anchor.current.px;
     look();
-    if (!isWindowed) return;
-    let isNew = false;
-    for (const row of root.current?.querySelectorAll<HTMLElement>('.marks > [data-act]') ?? []) {
-      const id = row.dataset.act ?? '';
-      const px = row.getBoundingClientRect().height;
-      if (Math.abs((heights.current.get(id) ?? ROW_PX) - px) < 0.5) continue;
-      heights.current.set(id, px);
-      isNew = true;
-    }
-    if (isNew) render((renders) => renders + 1);
+    if (isWindowed && measure(root.current, heights.current)) render((renders) => renders + 1);
   });
 
   const toTop = useCallback(() => {

@@ -132,7 +132,7 @@ export function LibraryPage({ token }: { token: string }) {
     setDone(outcome);
     void list();
   };
-  const records = connection.welcome?.recorder === true;
+  const mayStart = connection.isModerator && connection.welcome?.recorder === true;
   return (
     <div class="page library">
       <TopBar>
@@ -151,56 +151,18 @@ export function LibraryPage({ token }: { token: string }) {
             The sessions are being read…
           </p>
         )}
-        {sessions?.length === 0 && whole && (
-          <section class="card first">
-            <h2>No session yet</h2>
-            <p>
-              Start one on the moderator’s page, or with <code>uxrec start</code>; it appears here
-              as soon as it begins.
-            </p>
-            {connection.isModerator && records && (
-              <a class="button primary" href="moderate">
-                New session
-              </a>
-            )}
-          </section>
-        )}
+        {sessions?.length === 0 && whole && <NoSession mayStart={mayStart} />}
         {sessions && sessions.length > 0 && (
-          <section class="sessions" aria-labelledby="sessions-title">
-            <PrintHead title="sessions" lines={[printLine(shown.length, sessions.length, filter)]} />
-            <div class="row wrap">
-              <h2 id="sessions-title">Sessions</h2>
-              <span class="muted" role="status">
-                {isFiltered(filter) ? `${shown.length} of ${count(sessions.length, 'session', 'sessions')}` : count(sessions.length, 'session', 'sessions')}
-                {!whole && ', more are being read…'}
-              </span>
-              <span class="spring" />
-              {connection.isModerator && records && !status?.session && (
-                <a class="button primary" href="moderate">
-                  New session
-                </a>
-              )}
-              <FilterField filter={filter} onFilter={setFilter} />
-            </div>
-            <Chips sessions={sessions} filter={filter} onFilter={setFilter} />
-            {shown.length > 0 ? (
-              <SessionTable
-                sessions={shown}
-                all={sessions}
-                filter={filter}
-                connection={connection}
-                onSort={(column) => setFilter(sortedBy(filter, column))}
-                onDone={tell}
-              />
-            ) : (
-              <p class="card empty" role="status">
-                No session matches {filterWords(filter)}.{' '}
-                <button type="button" class="link" onClick={() => setFilter(cleared(filter))}>
-                  Clear the filter
-                </button>
-              </p>
-            )}
-          </section>
+          <Sessions
+            sessions={sessions}
+            shown={shown}
+            whole={whole}
+            connection={connection}
+            mayStart={mayStart && !status?.session}
+            filter={filter}
+            onFilter={setFilter}
+            onDone={tell}
+          />
         )}
         {sessions && sessions.length > 0 && (
           <section class="studies" aria-label="Studies">
@@ -295,6 +257,85 @@ function Running({
         <a class="button" href={`replay?session=${running.session}`}>
           Open what is recorded so far
         </a>
+      )}
+    </section>
+  );
+}
+
+/* ---- the sessions ---- */
+
+function NoSession({ mayStart }: { mayStart: boolean }) {
+  return (
+    <section class="card first">
+      <h2>No session yet</h2>
+      <p>
+        Start one on the moderator’s page, or with <code>uxrec start</code>; it appears here
+        as soon as it begins.
+      </p>
+      {mayStart && (
+        <a class="button primary" href="moderate">
+          New session
+        </a>
+      )}
+    </section>
+  );
+}
+
+function Sessions({
+  sessions,
+  shown,
+  whole,
+  connection,
+  mayStart,
+  filter,
+  onFilter,
+  onDone,
+}: {
+  sessions: SessionSummary[];
+  /** Those that match the filter. */
+  shown: SessionSummary[];
+  /** False while more are being read. */
+  whole: boolean;
+  connection: Connection;
+  mayStart: boolean;
+  filter: Filter;
+  onFilter: (filter: Filter) => void;
+  onDone: Tell;
+}) {
+  return (
+    <section class="sessions" aria-labelledby="sessions-title">
+      <PrintHead title="sessions" lines={[printLine(shown.length, sessions.length, filter)]} />
+      <div class="row wrap">
+        <h2 id="sessions-title">Sessions</h2>
+        <span class="muted" role="status">
+          {isFiltered(filter) ? `${shown.length} of ${count(sessions.length, 'session', 'sessions')}` : count(sessions.length, 'session', 'sessions')}
+          {!whole && ', more are being read…'}
+        </span>
+        <span class="spring" />
+        {mayStart && (
+          <a class="button primary" href="moderate">
+            New session
+          </a>
+        )}
+        <FilterField filter={filter} onFilter={onFilter} />
+      </div>
+      <Chips sessions={sessions} filter={filter} onFilter={onFilter} />
+      {shown.length > 0 ? (
+        <SessionTable
+          sessions={shown}
+          all={sessions}
+          filter={filter}
+          connection={connection}
+          onSort={(column) => onFilter(sortedBy(filter, column))}
+          onDone={onDone}
+        />
+      ) : (
+        <p class="card empty" role="status">
+          No session matches {filterWords(filter)}.{' '}
+          <button type="button" class="link" onClick={() => onFilter(cleared(filter))}>
+            Clear the filter
+          </button>
+        </p>
       )}
     </section>
   );

@@ -1,6 +1,6 @@
 // Actions of a session in the library: menu button, and the dialogs of its items.
 
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type SessionSummary, SessionSummary_Health as Health } from '../../gen/protocol/wire_pb';
 import type { Connection } from '../net/connection';
@@ -152,6 +152,28 @@ function placeMenu(menu: HTMLElement, anchor: DOMRect): void {
   menu.style.top = `${Math.max(MARGIN_PX, below ? anchor.bottom : anchor.top - height)}px`;
 }
 
+/** Close a menu at a press or scroll outside of it and its button, and when the window is resized. */
+function useOutside(
+  menu: RefObject<HTMLElement | null>,
+  anchor: RefObject<HTMLElement | null>,
+  close: () => void,
+): void {
+  useEffect(() => {
+    const outside = (event: Event) => {
+      const target = event.target as Node;
+      if (!menu.current?.contains(target) && !anchor.current?.contains(target)) close();
+    };
+    document.addEventListener('pointerdown', outside, true);
+    window.addEventListener('resize', close);
+    document.addEventListener('scroll', outside, true);
+    return () => {
+      document.removeEventListener('pointerdown', outside, true);
+      window.removeEventListener('resize', close);
+      document.removeEventListener('scroll', outside, true);
+    };
+  }, []);
+}
+
 function Menu({
   label,
   items,
@@ -175,21 +197,7 @@ function Menu({
     placeMenu(list, at);
     entries().at(begin === 'first' ? 0 : -1)?.focus();
   }, []);
-  useEffect(() => {
-    const outside = (event: Event) => {
-      const target = event.target as Node;
-      if (!menu.current?.contains(target) && !anchor.current?.contains(target)) onClose(false);
-    };
-    const away = () => onClose(false);
-    document.addEventListener('pointerdown', outside, true);
-    window.addEventListener('resize', away);
-    document.addEventListener('scroll', outside, true);
-    return () => {
-      document.removeEventListener('pointerdown', outside, true);
-      window.removeEventListener('resize', away);
-      document.removeEventListener('scroll', outside, true);
-    };
-  }, []);
+  useOutside(menu, anchor, () => onClose(false));
   const onKeyDown = (event: KeyboardEvent) => {
     const all = entries();
     const here = all.indexOf(document.activeElement as HTMLElement);

@@ -1,11 +1,11 @@
 // The moderator's rail during a session: pause, interruption, phase, tasks, stop; one obvious next step.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Act, Interruption_Kind, Phase_Kind } from '../../gen/protocol/acts_pb';
+import type { Ref } from 'preact';
+import { useRef, useState } from 'preact/hooks';
+import { Phase_Kind } from '../../gen/protocol/acts_pb';
 import type { Study_Task } from '../../gen/protocol/study_pb';
 import { Status_State } from '../../gen/protocol/wire_pb';
-import { changedAct, outcomeName } from '../acts/model';
-import { useUnlessTyping } from '../base/focus';
+import { outcomeName } from '../acts/model';
 import { bytes, clock, count } from '../base/format';
 import { lostText } from '../base/gaps';
 import type { KeyMap } from '../base/keys';
@@ -16,7 +16,7 @@ import type { Coder } from '../marks/marks';
 import { Outcomes, StopPanel } from '../marks/outcome';
 import type { ClientBody } from '../net/wire';
 import { Icon, type KeyHelp } from '../parts/parts';
-import { INTERRUPTIONS, TaskClock } from '../session/clock';
+import { TaskClock } from '../session/clock';
 import { WithdrawButton } from '../session/withdraw';
 
 /** Send a request to the recorder. @return the reason of a refusal, or "" */
@@ -64,7 +64,7 @@ function isReading(driver: LiveDriver): boolean {
   return driver.status !== undefined && driver.status.attempt !== '' && driver.status.attemptReadingNs === 0n;
 }
 
-const toggleInterruption = (driver: LiveDriver, act: Do) =>
+export const toggleInterruption = (driver: LiveDriver, act: Do) =>
   void act(
     driver.status?.interruption
       ? { case: 'interruptionEnd', value: {} }
@@ -118,6 +118,61 @@ interface RailProps extends TasksProps {
 
 const FOLDED = 'rail-folded';
 
+/** Buttons of the rail that stay while it is folded: pause, stop, fold. */
+function Strip({
+  paused,
+  stopping,
+  isFolded,
+  stopButton,
+  onPause,
+  onStop,
+  onFold,
+}: {
+  paused: boolean;
+  stopping: boolean;
+  isFolded: boolean;
+  stopButton: Ref<HTMLButtonElement>;
+  onPause: () => void;
+  onStop: () => void;
+  onFold: () => void;
+}) {
+  return (
+    <div class="row strip">
+      <button
+        type="button"
+        class={paused ? 'primary' : ''}
+        aria-keyshortcuts="Shift+P"
+        title={paused ? 'Resume (shift+P)' : 'Pause: nothing is recorded until you resume (shift+P)'}
+        onClick={onPause}
+      >
+        <Icon name={paused ? 'play' : 'pause'} />
+        <span class="word">
+          {paused ? 'Resume' : 'Pause'} <kbd>⇧P</kbd>
+        </span>
+      </button>
+      <button
+        type="button"
+        ref={stopButton}
+        aria-expanded={stopping}
+        title="End the session …"
+        onClick={onStop}
+      >
+        <Icon name="stop" /> <span class="word">Stop</span>
+      </button>
+      <button
+        type="button"
+        class="quiet fold"
+        aria-expanded={!isFolded}
+        aria-label="Rail"
+        title={isFolded ? 'Show the rail' : 'Fold the rail: more room for tags'}
+        onClick={onFold}
+      >
+        <span aria-hidden="true">{isFolded ? '»' : '«'}</span>
+      </button>
+    </div>
+  );
+}
+
 /** The rail. Collapses to a strip on demand; a pending question expands it. */
 export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
   const status = driver.status;
@@ -137,39 +192,15 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
   };
   return (
     <aside class={`rail ${isFolded ? 'folded' : ''}`} aria-label="Moderation">
-      <div class="row strip">
-        <button
-          type="button"
-          class={paused ? 'primary' : ''}
-          aria-keyshortcuts="Shift+P"
-          title={paused ? 'Resume (shift+P)' : 'Pause: nothing is recorded until you resume (shift+P)'}
-          onClick={() => togglePause(driver, act)}
-        >
-          <Icon name={paused ? 'play' : 'pause'} />
-          <span class="word">
-            {paused ? 'Resume' : 'Pause'} <kbd>⇧P</kbd>
-          </span>
-        </button>
-        <button
-          type="button"
-          ref={stopButton}
-          aria-expanded={stopping}
-          title="End the session …"
-          onClick={() => setStopping(!stopping)}
-        >
-          <Icon name="stop" /> <span class="word">Stop</span>
-        </button>
-        <button
-          type="button"
-          class="quiet fold"
-          aria-expanded={!isFolded}
-          aria-label="Rail"
-          title={isFolded ? 'Show the rail' : 'Fold the rail: more room for tags'}
-          onClick={fold}
-        >
-          <span aria-hidden="true">{isFolded ? '»' : '«'}</span>
-        </button>
-      </div>
+      <Strip
+        paused={paused}
+        stopping={stopping}
+        isFolded={isFolded}
+        stopButton={stopButton}
+        onPause={() => togglePause(driver, act)}
+        onStop={() => setStopping(!stopping)}
+        onFold={fold}
+      />
       {stopping && (
         <StopPanel
           driver={driver}
@@ -246,95 +277,6 @@ function More({ driver, act }: { driver: LiveDriver; act: Do }) {
         />
       )}
     </>
-  );
-}
-
-/* ---- interruption ---- */
-
-/** Banner over the picture during an interruption: kind, clock state, note. */
-export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: Do }) {
-  useTicks();
-  const status = driver.status;
-  /* the interruption may end while its note is being typed */
-  const id = useUnlessTyping(status?.interruption ?? '');
-  const stored = driver.model.entry(id)?.act;
-  const body = stored?.body.case === 'interruption' ? stored.body.value : undefined;
-  const [note, setNote] = useState<string>();
-  const [trouble, setTrouble] = useState('');
-  const change = async (values: object) => {
-    if (!stored) return;
-    const reason = await driver.model.put(driver.connection, changedAct(stored, values));
-    setTrouble(reason);
-    if (reason || !('note' in values)) return;
-    unsent.current = undefined;
-    setNote(undefined);
-  };
-  /* unsent text belongs to the interruption that ended meanwhile */
-  const unsent = useRef<{ act: Act; text: string } | undefined>(undefined);
-  useEffect(
-    () => () => {
-      const left = unsent.current;
-      unsent.current = undefined;
-      setNote(undefined);
-      if (left) void driver.model.put(driver.connection, changedAct(left.act, { note: left.text.trim() }));
-    },
-    [id],
-  );
-  if (!status || !id) return null;
-  const now = driver.connection.sessionNowNs() || status.nowNs;
-  const keeps = body ? !body.stopsClock : status.interruptionKeepsClock;
-  return (
-    <section class="interruption" aria-label="Interruption">
-      <b role="status">Interruption</b>
-      <span class="figure">{status.interruption ? clock(now - status.interruptionFromNs) : 'has ended'}</span>
-      <label class="row">
-        <span class="hidden">Kind of the interruption</span>
-        <select
-          value={body?.kind ?? status.interruptionKind}
-          onChange={(event) => void change({ kind: Number(event.currentTarget.value) })}
-        >
-          <option value={Interruption_Kind.UNSPECIFIED}>kind not stated</option>
-          {[...INTERRUPTIONS].map(([kind, name]) => (
-            <option key={kind} value={kind}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={!keeps}
-          onChange={(event) => void change({ stopsClock: event.currentTarget.checked })}
-        />
-        time on task stands still
-      </label>
-      <form
-        class="row happened"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (note !== undefined) void change({ note: note.trim() });
-        }}
-      >
-        <input
-          aria-label="What happened"
-          placeholder="what happened"
-          autocomplete="off"
-          value={note ?? body?.note ?? ''}
-          onInput={(event) => {
-            setNote(event.currentTarget.value);
-            if (stored) unsent.current = { act: stored, text: event.currentTarget.value };
-          }}
-        />
-        {note !== undefined && <button type="submit">Keep it</button>}
-      </form>
-      {status.interruption && (
-        <button type="button" class="primary" onClick={() => toggleInterruption(driver, act)}>
-          End the interruption <kbd>⇧I</kbd>
-        </button>
-      )}
-      {trouble && <p class="trouble">not stored: {trouble}</p>}
-    </section>
   );
 }
 

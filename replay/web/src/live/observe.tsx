@@ -286,11 +286,37 @@ export function observerKeys({ driver, coder }: Watching): KeyHelp {
   return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter begins a line'], ['/', 'choose whose tags are listed']] : [];
 }
 
+function useObserverKeys(
+  watching: Watching,
+  layers: (act: Act) => boolean,
+  showTags: () => void,
+  extraKeys: KeyMap | undefined,
+): void {
+  const { driver, coder } = watching;
+  useKeys({
+    ...coder.keys(() => whyNoTag(driver)),
+    n: () => {
+      const field = document.getElementById('note');
+      field?.focus();
+      return field ? '' : whyNoNote(watching);
+    },
+    '/': () => {
+      if (!driver.model.marks().some(({ act }) => layers(act))) return 'there are no tags or notes to choose from';
+      showTags();
+      requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
+      return '';
+    },
+    ...extraKeys,
+  });
+}
+
 /** Hint for an empty list; names keys only if they are available. */
 function listHint(driver: LiveDriver): string {
   if (driver.mayTag() && driver.model.study?.codes.length) return 'No tags yet. Press a code’s key when something happens.';
   return driver.status?.session ? 'No tags or notes yet.' : 'No tags or notes.';
 }
+
+type Tab = 'tags' | 'events';
 
 /* phone in landscape: the list comes first */
 const LOW_PX = 500;
@@ -304,7 +330,7 @@ export function ObserveBody({
   extraKeys?: KeyMap;
 }) {
   const { player, driver, coder } = watching;
-  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const [tab, setTab] = useState<Tab>('tags');
   const [isSheetOpen, setSheetOpen] = useState(window.innerHeight >= LOW_PX);
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
@@ -312,21 +338,7 @@ export function ObserveBody({
   /* an unfinished note stays, even when no session accepts it any more */
   const hasNotes = useUnlessTyping(noteTargets(watching).length > 0 || coder.draft.text !== '');
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
-  useKeys({
-    ...coder.keys(() => whyNoTag(driver)),
-    n: () => {
-      const field = document.getElementById('note');
-      field?.focus();
-      return field ? '' : whyNoNote(watching);
-    },
-    '/': () => {
-      if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
-      setTab('tags');
-      requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
-      return '';
-    },
-    ...extraKeys,
-  });
+  useObserverKeys(watching, shown, () => setTab('tags'), extraKeys);
   const beginNs = driver.model.beginNs || player.presentationNs;
   const covered = cover(driver);
   return (
@@ -336,34 +348,9 @@ export function ObserveBody({
         <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
         <aside class="side" aria-label="What was said and done">
           <div class="tabs">
-            <div class="row" role="tablist" aria-label="List">
-              {(['tags', 'events'] as const).map((name) => (
-                <button
-                  key={name}
-                  type="button"
-                  role="tab"
-                  id={`tab-${name}`}
-                  aria-selected={tab === name}
-                  aria-controls="side-panel"
-                  onClick={() => setTab(name)}
-                >
-                  {name === 'tags' ? 'Tags and notes' : 'Events'}
-                </button>
-              ))}
-            </div>
+            <TabList selected={tab} onChoose={setTab} />
             <span class="spring" />
-            {codes.length > 0 && (
-              <button
-                type="button"
-                class="quiet sheettoggle"
-                aria-label="Buttons for tags"
-                aria-expanded={isSheetOpen}
-                aria-controls="sheet"
-                onClick={() => setSheetOpen(!isSheetOpen)}
-              >
-                <Icon name={isSheetOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
-              </button>
-            )}
+            {codes.length > 0 && <SheetToggle isOpen={isSheetOpen} onToggle={() => setSheetOpen(!isSheetOpen)} />}
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
@@ -397,23 +384,59 @@ export function ObserveBody({
   );
 }
 
-/* ---- print ---- */
-
-function printTitle({ model, status }: LiveDriver): string {
-  return model.session ? model.participant() || status?.participant || model.session : 'none is running';
+function TabList({ selected, onChoose }: { selected: Tab; onChoose: (tab: Tab) => void }) {
+  return (
+    <div class="row" role="tablist" aria-label="List">
+      {(['tags', 'events'] as const).map((name) => (
+        <button
+          key={name}
+          type="button"
+          role="tab"
+          id={`tab-${name}`}
+          aria-selected={selected === name}
+          aria-controls="side-panel"
+          onClick={() => onChoose(name)}
+        >
+          {name === 'tags' ? 'Tags and notes' : 'Events'}
+        </button>
+      ))}
+    </div>
+  );
 }
 
-function printLines({ model }: LiveDriver, tab: 'tags' | 'events'): string[] {
-  if (!model.session) return [];
-  return [
-    `Study: ${model.study?.name || 'none'}`,
-    `Recorded: ${model.beginNs ? date(model.beginNs) : ''}, session ${model.session}`,
-    tab === 'tags' ? 'Layer: live, the newest tags and notes first' : 'Events',
-  ];
+/** Opens and closes the sheet with the buttons for tags. */
+function SheetToggle({ isOpen, onToggle }: { isOpen: boolean; onToggle: () => void }) {
+  return (
+    <button
+      type="button"
+      class="quiet sheettoggle"
+      aria-label="Buttons for tags"
+      aria-expanded={isOpen}
+      aria-controls="sheet"
+      onClick={onToggle}
+    >
+      <Icon name={isOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
+    </button>
+  );
 }
 
 function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver; beginNs: bigint }) {
   useEmitter(player);
   const items = feedOfInputActions(player.inputActions.slice(-1500), driver.gaps);
   return <EventList items={items.slice(-200)} beginNs={beginNs} />;
+}
+
+/* ---- print ---- */
+
+function printTitle({ model, status }: LiveDriver): string {
+  return model.session ? model.participant() || status?.participant || model.session : 'none is running';
+}
+
+function printLines({ model }: LiveDriver, tab: Tab): string[] {
+  if (!model.session) return [];
+  return [
+    `Study: ${model.study?.name || 'none'}`,
+    `Recorded: ${model.beginNs ? date(model.beginNs) : ''}, session ${model.session}`,
+    tab === 'tags' ? 'Layer: live, the newest tags and notes first' : 'Events',
+  ];
 }

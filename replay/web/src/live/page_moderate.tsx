@@ -5,23 +5,21 @@ import type { Status } from '../../gen/protocol/wire_pb';
 import { Status_OwnPages, Status_State } from '../../gen/protocol/wire_pb';
 import { useUnlessTyping } from '../base/focus';
 import { bytes, clock } from '../base/format';
+import type { LiveDriver } from '../driver/live';
 import { AskAtTaskEnd } from '../marks/opportunities';
 import { focusOnce } from '../marks/outcome';
 import { NameField, Notice, rememberedName, TopBar } from '../parts/parts';
 import { News, refusalText } from '../session/reach';
 import { OtherModerators, Watchers } from '../session/watchers';
-import { courseHelp, courseKeys, type Do, InterruptionBanner, Rail } from './course';
+import { courseHelp, courseKeys, type Do, Rail } from './course';
+import { InterruptionBanner } from './interruption';
 import { LateNotes, LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { ShareButton } from './share';
 import { StartPanel } from './start';
 
-export function ModeratePage({ token }: { token: string }) {
-  const [name, setName] = useState(rememberedName('moderator'));
-  const watching = useWatching(token, name);
-  const { driver } = watching;
+/** Requests to the recorder, and the reason of the last refusal. */
+function useRequests(driver: LiveDriver): { act: Do; trouble: string } {
   const [trouble, setTrouble] = useState('');
-  /* attempt whose outcome is being chosen; another moderator may end it meanwhile */
-  const [chosenFor, chooseFor] = useState('');
   const act: Do = async (body) => {
     try {
       await driver.connection.request(body);
@@ -33,6 +31,16 @@ export function ModeratePage({ token }: { token: string }) {
       return reason;
     }
   };
+  return { act, trouble };
+}
+
+export function ModeratePage({ token }: { token: string }) {
+  const [name, setName] = useState(rememberedName('moderator'));
+  const watching = useWatching(token, name);
+  const { driver } = watching;
+  const { act, trouble } = useRequests(driver);
+  /* attempt whose outcome is being chosen; another moderator may end it meanwhile */
+  const [chosenFor, chooseFor] = useState('');
   const status = driver.status;
   const ending = status?.state === Status_State.ENDING;
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;

@@ -2,13 +2,13 @@
 
 import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
-import { Consent_Method, ConsentSchema } from '../../gen/protocol/acts_pb';
+import { type Consent, Consent_Method, ConsentSchema } from '../../gen/protocol/acts_pb';
 import type { Status, StudyEntry, StudyList } from '../../gen/protocol/wire_pb';
 import { count } from '../base/format';
 import type { LiveDriver } from '../driver/live';
 import { Notice, onlyByButton, validName } from '../parts/parts';
 import { ConsentUses, USUAL_USES } from '../session/consent';
-import { freeLabel, KnownParticipant, knownParticipant, ParticipantField, spelled, useSessions } from '../session/participant';
+import { freeLabel, type Known, KnownParticipant, knownParticipant, ParticipantField, spelled, useSessions } from '../session/participant';
 import type { Do } from './course';
 import { Preflight } from './preflight';
 
@@ -61,6 +61,37 @@ function preferredStudy(studies: readonly StudyEntry[]): string {
   return usable.find(({ name }) => name === last)?.name ?? usable[0]?.name ?? studies[0]?.name ?? '';
 }
 
+function consentOf(agreed: Agreement, text: string): Consent {
+  return create(ConsentSchema, {
+    method: agreed.method === 'paper' ? Consent_Method.PAPER : Consent_Method.PAGE,
+    modalities: modalitiesOf(agreed),
+    uses: [...agreed.uses],
+    fullKeys: agreed.full,
+    text,
+  });
+}
+
+/** The form as filled in so far. */
+interface Entered {
+  chosen: StudyEntry | undefined;
+  label: string;
+  /** A known participant whose identity is in question. */
+  asked: Known | undefined;
+  agreed: Agreement;
+}
+
+/** Missing parts for a start, in words. */
+function missingOf(driver: LiveDriver, { chosen, label, asked, agreed }: Entered): string[] {
+  return [
+    driver.connection.state !== 'open' && 'the connection to the recorder',
+    !chosen?.study && 'a study that can be used',
+    !validName(label) && 'the participant',
+    asked && `whether it is the same person as ${asked.label}`,
+    modalitiesOf(agreed).length === 0 && 'what may be recorded',
+    agreed.uses.length === 0 && 'what it may be used for',
+  ].filter((one): one is string => typeof one === 'string');
+}
+
 export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const { list, trouble, fetch } = useStudies(driver);
   const sessions = useSessions(driver);
@@ -75,14 +106,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const label = spelled(participant);
   const known = chosen?.study && sessions && knownParticipant(sessions, chosen.study, label);
   const isAsked = known !== undefined && accepted !== `${name}\n${label}`;
-  const missing = [
-    driver.connection.state !== 'open' && 'the connection to the recorder',
-    !chosen?.study && 'a study that can be used',
-    !validName(label) && 'the participant',
-    isAsked && `whether it is the same person as ${known.label}`,
-    modalitiesOf(agreed).length === 0 && 'what may be recorded',
-    agreed.uses.length === 0 && 'what it may be used for',
-  ].filter((one): one is string => typeof one === 'string');
+  const missing = missingOf(driver, { chosen, label, asked: isAsked ? known : undefined, agreed });
   const start = async () => {
     if (missing.length > 0 || busy) return;
     setBusy(true);
@@ -94,13 +118,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
         participant: label,
         keys: agreed.full ? 'full' : keysWithout(chosen?.study?.keys),
         pilot,
-        consent: create(ConsentSchema, {
-          method: agreed.method === 'paper' ? Consent_Method.PAPER : Consent_Method.PAGE,
-          modalities: modalitiesOf(agreed),
-          uses: [...agreed.uses],
-          fullKeys: agreed.full,
-          text: chosen?.study?.consentText ?? '',
-        }),
+        consent: consentOf(agreed, chosen?.study?.consentText ?? ''),
       },
     });
     setBusy(false);
@@ -144,24 +162,31 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
             <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />
             pilot session: is kept, never counted
           </label>
-          <div class="go">
-            <button
-              type="submit"
-              class="primary big wide"
-              aria-disabled={missing.length > 0 || busy}
-              aria-describedby="start-missing"
-              data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'it is starting'}
-            >
-              <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
-            </button>
-            <p class="missing" id="start-missing">
-              {missing.length > 0 && `Missing: ${missing.join(', ')}.`}
-            </p>
-          </div>
+          <StartButton missing={missing} busy={busy} />
         </form>
         <Preflight driver={driver} />
       </div>
     </main>
+  );
+}
+
+/** The button, and the parts that are missing for it. */
+function StartButton({ missing, busy }: { missing: readonly string[]; busy: boolean }) {
+  return (
+    <div class="go">
+      <button
+        type="submit"
+        class="primary big wide"
+        aria-disabled={missing.length > 0 || busy}
+        aria-describedby="start-missing"
+        data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'it is starting'}
+      >
+        <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
+      </button>
+      <p class="missing" id="start-missing">
+        {missing.length > 0 && `Missing: ${missing.join(', ')}.`}
+      </p>
+    </div>
   );
 }
 

@@ -1,5 +1,6 @@
 // Corrections of an attempt's outcome and times, and of session facts. Each is an act; the live times stay.
 
+import type { Ref } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import {
   type Act,
@@ -83,10 +84,13 @@ export function TimeField({
 
 /* ---- storing ---- */
 
+/** Store a change of an act. @return the reason of a refusal, or "" */
+type Change = (values: object) => Promise<string>;
+
 /** Changes of one act; the reason of the last refusal appears beside its fields. */
 function useChange(model: SessionModel, connection: Connection, act: Act | undefined) {
   const [trouble, setTrouble] = useState('');
-  const change = async (values: object): Promise<string> => {
+  const change: Change = async (values) => {
     const now = act && (model.entry(act.id)?.act ?? act);
     if (!now) return '';
     const reason = await model.put(connection, changedAct(now, values));
@@ -98,29 +102,22 @@ function useChange(model: SessionModel, connection: Connection, act: Act | undef
 
 /* ---- an attempt ---- */
 
-export function AttemptEditor({
+/** The outcome; one that contradicts the tags must be chosen twice. Takes the focus. */
+function OutcomeField({
   model,
-  connection,
-  act,
+  id,
+  attempt,
   beginNs,
-  hereNs,
-  onDone,
+  change,
 }: {
   model: SessionModel;
-  connection: Connection;
-  act: ActOf<'attempt'>;
+  id: string;
+  attempt: Attempt;
   beginNs: bigint;
-  hereNs?: () => bigint;
-  onDone: () => void;
+  change: Change;
 }) {
-  useEmitter(model);
-  const { trouble, change } = useChange(model, connection, act);
   const first = useRef<HTMLSelectElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
-  const entry = model.entry(act.id)?.act ?? act;
-  const attempt = entry.body.value as Attempt;
-  const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
-  /* an outcome that contradicts the tags must be chosen twice */
   const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
   const end = (outcome: Attempt_Outcome) => {
     setDoubted(undefined);
@@ -130,16 +127,7 @@ export function AttemptEditor({
     });
   };
   return (
-    <div
-      class="editor"
-      role="group"
-      aria-label="Correct the attempt"
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape') return;
-        event.preventDefault();
-        onDone();
-      }}
-    >
+    <>
       <label>
         Outcome
         <select
@@ -147,7 +135,7 @@ export function AttemptEditor({
           value={doubted?.outcome ?? attempt.outcome}
           onChange={(event) => {
             const outcome = Number(event.currentTarget.value) as Attempt_Outcome;
-            const doubt = doubtOf(model, act.id, outcome, beginNs);
+            const doubt = doubtOf(model, id, outcome, beginNs);
             if (doubt && outcome !== attempt.outcome) setDoubted({ outcome, doubt });
             else end(outcome);
           }}
@@ -171,21 +159,42 @@ export function AttemptEditor({
           />
         </div>
       )}
-      {attempt.outcome === Attempt_Outcome.FAILED && (
-        <label>
-          How it failed
-          <select
-            value={attempt.failure}
-            onChange={(event) => void change({ failure: Number(event.currentTarget.value) })}
-          >
-            {FAILURES.map(([failure, name]) => (
-              <option key={failure} value={failure}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
+    </>
+  );
+}
+
+function FailureField({ attempt, change }: { attempt: Attempt; change: Change }) {
+  return (
+    <label>
+      How it failed
+      <select
+        value={attempt.failure}
+        onChange={(event) => void change({ failure: Number(event.currentTarget.value) })}
+      >
+        {FAILURES.map(([failure, name]) => (
+          <option key={failure} value={failure}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Begin and end, corrected or live, and the live times. */
+function AttemptTimes({
+  attempt,
+  beginNs,
+  hereNs,
+  change,
+}: {
+  attempt: Attempt;
+  beginNs: bigint;
+  hereNs?: () => bigint;
+  change: Change;
+}) {
+  return (
+    <>
       <TimeField
         label="Begin"
         ns={attempt.beginNs || attempt.liveBeginNs}
@@ -207,6 +216,44 @@ export function AttemptEditor({
         {attempt.liveEndNs !== 0n && ` to ${clock(attempt.liveEndNs - beginNs, 1)}`}
         {attempt.readingNs !== 0n && `, reading from ${clock(attempt.readingNs - beginNs, 1)}`}
       </p>
+    </>
+  );
+}
+
+export function AttemptEditor({
+  model,
+  connection,
+  act,
+  beginNs,
+  hereNs,
+  onDone,
+}: {
+  model: SessionModel;
+  connection: Connection;
+  act: ActOf<'attempt'>;
+  beginNs: bigint;
+  hereNs?: () => bigint;
+  onDone: () => void;
+}) {
+  useEmitter(model);
+  const { trouble, change } = useChange(model, connection, act);
+  const entry = model.entry(act.id)?.act ?? act;
+  const attempt = entry.body.value as Attempt;
+  const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
+  return (
+    <div
+      class="editor"
+      role="group"
+      aria-label="Correct the attempt"
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape') return;
+        event.preventDefault();
+        onDone();
+      }}
+    >
+      <OutcomeField model={model} id={act.id} attempt={attempt} beginNs={beginNs} change={change} />
+      {attempt.outcome === Attempt_Outcome.FAILED && <FailureField attempt={attempt} change={change} />}
+      <AttemptTimes attempt={attempt} beginNs={beginNs} hereNs={hereNs} change={change} />
       {trouble && (
         <p class="trouble wide" role="alert">
           not stored: {trouble}
@@ -312,45 +359,24 @@ async function rename(model: SessionModel, connection: Connection, old: string, 
   return '';
 }
 
-/** Form with the facts of a session, for the moderator; refused values stay in their fields. */
-export function SessionDetails({
-  model,
-  connection,
-  onDone,
-}: {
-  model: SessionModel;
-  connection: Connection;
-  onDone: () => void;
-}) {
-  useEmitter(model);
+/** Reason for not storing a draft, or "". */
+function faultOf({ participant, excluded, excludedReason }: Draft): string {
+  if (!validName(participant.trim())) return 'A pseudonym has letters, digits, spaces, - and _.';
+  return excluded && !excludedReason.trim() ? 'Why is it excluded?' : '';
+}
+
+/** The draft of a session's facts, and its storing. */
+function useDraft(model: SessionModel, connection: Connection, onDone: () => void) {
   const act = model.entries('sessionInfo').at(-1)?.act;
   const { trouble, change } = useChange(model, connection, act);
   const [draft, setDraft] = useState<Draft | undefined>(() => act && draftOf(act.body.value));
   const [late, setLate] = useState('');
   const [busy, setBusy] = useState(false);
-  const first = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => first.current?.focus(), []);
-  const dialog = useRef<HTMLDialogElement>(null);
-  useLayoutEffect(() => dialog.current?.showModal(), []);
-  if (!act || !draft)
-    return (
-      <dialog ref={dialog} class="asking" aria-label="Session details" onClose={onDone}>
-        <p>This session has no description that could be corrected.</p>
-        <form method="dialog">
-          <button type="submit">Close</button>
-        </form>
-      </dialog>
-    );
-  const set = (values: Partial<Draft>) => setDraft({ ...draft, ...values });
-  const label = draft.participant.trim();
-  const wrong = !validName(label)
-    ? 'A pseudonym has letters, digits, spaces, - and _.'
-    : draft.excluded && !draft.excludedReason.trim()
-      ? 'Why is it excluded?'
-      : '';
   const save = async () => {
+    if (!act || !draft) return;
     const info = act.body.value;
     const old = info.participants[0] ?? '';
+    const label = draft.participant.trim();
     setBusy(true);
     const changes = changesOf(info, {
       ...draft,
@@ -363,24 +389,54 @@ export function SessionDetails({
     setLate(reason);
     if (!reason) onDone();
   };
-  const text = (name: 'participant' | 'segment' | 'condition', title: string) => (
+  return { draft: act && draft, setDraft, refused: trouble || late, busy, save };
+}
+
+interface DraftProps {
+  draft: Draft;
+  set: (values: Partial<Draft>) => void;
+}
+
+function DetailsText({
+  draft,
+  set,
+  name,
+  title,
+  invalid = false,
+  input,
+}: DraftProps & {
+  name: 'participant' | 'segment' | 'condition';
+  title: string;
+  invalid?: boolean;
+  input?: Ref<HTMLInputElement>;
+}) {
+  return (
     <label>
       {title}
       <input
-        ref={name === 'participant' ? first : undefined}
+        ref={input}
         value={draft[name]}
         maxLength={80}
         autocomplete="off"
-        aria-invalid={name === 'participant' && !validName(label)}
+        aria-invalid={invalid}
         onInput={(event) => set({ [name]: event.currentTarget.value })}
       />
     </label>
   );
-  const choice = (
-    name: 'place' | 'site' | 'thinking',
-    title: string,
-    choices: ReadonlyArray<readonly [number, string]>,
-  ) => (
+}
+
+function DetailsChoice({
+  draft,
+  set,
+  name,
+  title,
+  choices,
+}: DraftProps & {
+  name: 'place' | 'site' | 'thinking';
+  title: string;
+  choices: ReadonlyArray<readonly [number, string]>;
+}) {
+  return (
     <label>
       {title}
       <select value={draft[name]} onChange={(event) => set({ [name]: Number(event.currentTarget.value) })}>
@@ -392,6 +448,65 @@ export function SessionDetails({
       </select>
     </label>
   );
+}
+
+/** A session that is not counted: pilot, or excluded with a reason. */
+function Counting({ draft, set }: DraftProps) {
+  return (
+    <>
+      <label class="check wide">
+        <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
+        pilot session: is kept, never counted
+      </label>
+      <label class="check wide">
+        <input
+          type="checkbox"
+          checked={draft.excluded}
+          onChange={(event) => set({ excluded: event.currentTarget.checked })}
+        />
+        excluded from the numbers
+      </label>
+      {draft.excluded && (
+        <label class="wide">
+          because
+          <input
+            value={draft.excludedReason}
+            autocomplete="off"
+            onInput={(event) => set({ excludedReason: event.currentTarget.value })}
+          />
+        </label>
+      )}
+    </>
+  );
+}
+
+/** Form with the facts of a session, for the moderator; refused values stay in their fields. */
+export function SessionDetails({
+  model,
+  connection,
+  onDone,
+}: {
+  model: SessionModel;
+  connection: Connection;
+  onDone: () => void;
+}) {
+  useEmitter(model);
+  const { draft, setDraft, refused, busy, save } = useDraft(model, connection, onDone);
+  const first = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => first.current?.focus(), []);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
+  if (!draft)
+    return (
+      <dialog ref={dialog} class="asking" aria-label="Session details" onClose={onDone}>
+        <p>This session has no description that could be corrected.</p>
+        <form method="dialog">
+          <button type="submit">Close</button>
+        </form>
+      </dialog>
+    );
+  const set = (values: Partial<Draft>) => setDraft({ ...draft, ...values });
+  const wrong = faultOf(draft);
   return (
     <dialog ref={dialog} class="asking" aria-labelledby="details-title" onClose={onDone}>
       <h2 id="details-title">Session details</h2>
@@ -402,37 +517,23 @@ export function SessionDetails({
           if (!wrong) void save();
         }}
       >
-        {text('participant', 'Participant')}
-        {text('segment', 'Segment')}
-        {text('condition', 'Condition')}
-        {choice('thinking', 'Think-aloud', THINKING)}
-        {choice('place', 'Device', PLACES)}
-        {choice('site', 'Where', SITES)}
-        <label class="check wide">
-          <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
-          pilot session: is kept, never counted
-        </label>
-        <label class="check wide">
-          <input
-            type="checkbox"
-            checked={draft.excluded}
-            onChange={(event) => set({ excluded: event.currentTarget.checked })}
-          />
-          excluded from the numbers
-        </label>
-        {draft.excluded && (
-          <label class="wide">
-            because
-            <input
-              value={draft.excludedReason}
-              autocomplete="off"
-              onInput={(event) => set({ excludedReason: event.currentTarget.value })}
-            />
-          </label>
-        )}
-        {(wrong || trouble || late) && (
+        <DetailsText
+          draft={draft}
+          set={set}
+          name="participant"
+          title="Participant"
+          invalid={!validName(draft.participant.trim())}
+          input={first}
+        />
+        <DetailsText draft={draft} set={set} name="segment" title="Segment" />
+        <DetailsText draft={draft} set={set} name="condition" title="Condition" />
+        <DetailsChoice draft={draft} set={set} name="thinking" title="Think-aloud" choices={THINKING} />
+        <DetailsChoice draft={draft} set={set} name="place" title="Device" choices={PLACES} />
+        <DetailsChoice draft={draft} set={set} name="site" title="Where" choices={SITES} />
+        <Counting draft={draft} set={set} />
+        {(wrong || refused) && (
           <p class="trouble wide" role="alert">
-            {wrong || `not stored: ${trouble || late}`}
+            {wrong || `not stored: ${refused}`}
           </p>
         )}
         <div class="row wide">

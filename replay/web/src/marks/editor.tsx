@@ -1,7 +1,9 @@
 // Form for changing a tag or a note.
 
+import type { Ref } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Act, type Impact, type Note, type Tag, Tag_Planned } from '../../gen/protocol/acts_pb';
+import type { Study_Opportunity } from '../../gen/protocol/study_pb';
 import { changeAct, IMPACTS } from '../acts/model';
 import { TimeField } from './correct';
 import { type Coder, judgement, recovery } from './marks';
@@ -56,6 +58,148 @@ function textOf({ body }: Act): string {
   return body.case === 'tag' ? body.value.note : body.case === 'note' ? body.value.text : '';
 }
 
+/** Store a change of a mark. @return the reason of a refusal, or "" */
+type Save = (change: Partial<Tag> | Partial<Note>) => Promise<string>;
+
+function opportunitiesOf({ model }: Coder, tag: Tag): readonly Study_Opportunity[] {
+  const attempt = model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
+  return (attempt && model.task(attempt.task)?.opportunities) ?? [];
+}
+
+function OpportunityField({
+  tag,
+  opportunities,
+  save,
+}: {
+  tag: Tag;
+  opportunities: readonly Study_Opportunity[];
+  save: Save;
+}) {
+  return (
+    <label>
+      Made at
+      <select
+        value={tag.opportunity || (tag.planned === Tag_Planned.UNPLANNED ? NONE : '')}
+        onChange={(event) => {
+          const { value } = event.currentTarget;
+          void save(judgement(value === NONE ? '' : value || undefined));
+        }}
+      >
+        <option value="">not judged</option>
+        <option value={NONE}>none of them</option>
+        {opportunities.map((opportunity) => (
+          <option key={opportunity.id} value={opportunity.id}>
+            {opportunity.title || opportunity.id}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Code, impact, opportunity and recovery of a tag. */
+function TagFields({
+  coder,
+  tag,
+  first,
+  save,
+}: {
+  coder: Coder;
+  tag: Tag;
+  first: Ref<HTMLSelectElement>;
+  save: Save;
+}) {
+  const opportunities = opportunitiesOf(coder, tag);
+  return (
+    <>
+      <label>
+        Code
+        <select ref={first} value={tag.code} onChange={(event) => save({ code: event.currentTarget.value })}>
+          {coder.model.study?.codes.map((code) => (
+            <option key={code.id} value={code.id}>
+              {code.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Impact
+        <select
+          value={tag.impact}
+          onChange={(event) => save({ impact: Number(event.currentTarget.value) as Impact })}
+        >
+          <option value={0}>not rated</option>
+          {IMPACTS.map((name, number) => (
+            <option key={name} value={number + 1}>
+              {number} {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      {opportunities.length > 0 && <OpportunityField tag={tag} opportunities={opportunities} save={save} />}
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={tag.recovered}
+          onChange={(event) => save(recovery(event.currentTarget.checked))}
+        />
+        recovered
+      </label>
+    </>
+  );
+}
+
+/** Text of a note, or the note of a tag; Enter saves, Shift+Enter begins a line. */
+function NoteText({ text, onText }: { text: string; onText: (text: string) => void }) {
+  return (
+    <label class="wide">
+      Note
+      <textarea
+        rows={Math.min(6, text.split('\n').length)}
+        value={text}
+        onInput={(event) => onText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return;
+          event.preventDefault();
+          event.currentTarget.form?.requestSubmit();
+        }}
+      />
+    </label>
+  );
+}
+
+function EditorButtons({
+  isChanged,
+  onRemove,
+  onDone,
+}: {
+  isChanged: boolean;
+  onRemove: () => void;
+  onDone: () => void;
+}) {
+  return (
+    <div class="row">
+      <button type="submit" class="primary">
+        Save
+      </button>
+      <button type="button" onClick={onDone}>
+        {isChanged ? 'Cancel' : 'Close'}
+      </button>
+      <span class="spring" />
+      <button
+        type="button"
+        class="danger"
+        onClick={() => {
+          onRemove();
+          onDone();
+        }}
+      >
+        Remove
+      </button>
+    </div>
+  );
+}
+
 export function MarkEditor({
   coder,
   act,
@@ -75,8 +219,6 @@ export function MarkEditor({
   /* synchronously, before the next key event */
   useLayoutEffect(() => (first.current ?? form.current?.querySelector<HTMLElement>('.wide input, .wide textarea'))?.focus(), []);
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
-  const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
-  const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
   const mediaNs = tag?.mediaNs ?? (act.body.case === 'note' ? act.body.value.mediaNs : 0n);
   /* a moved tag belongs to the attempt at its new time */
   const movedTo = (ns: bigint) => ({
@@ -85,7 +227,7 @@ export function MarkEditor({
   });
   const stored = coder.model.entry(act.id)?.act;
   const written = tag ? { note: noteText } : { text: noteText };
-  const save = async (change: Partial<Tag> | Partial<Note>) => {
+  const save: Save = async (change) => {
     if (stored) return coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
     const reason = await coder.bringBack(changeAct(act, { ...written, ...change }));
     if (!reason) onDone();
@@ -118,98 +260,17 @@ export function MarkEditor({
           It was removed meanwhile. Save adds it again.
         </p>
       )}
-      {tag && (
-        <>
-          <label>
-            Code
-            <select ref={first} value={tag.code} onChange={(event) => save({ code: event.currentTarget.value })}>
-              {coder.model.study?.codes.map((code) => (
-                <option key={code.id} value={code.id}>
-                  {code.name}
-                </option>
-              ))}
-            </select>
-          </label>
-          <label>
-            Impact
-            <select
-              value={tag.impact}
-              onChange={(event) => save({ impact: Number(event.currentTarget.value) as Impact })}
-            >
-              <option value={0}>not rated</option>
-              {IMPACTS.map((name, number) => (
-                <option key={name} value={number + 1}>
-                  {number} {name}
-                </option>
-              ))}
-            </select>
-          </label>
-          {opportunities.length > 0 && (
-            <label>
-              Made at
-              <select
-                value={tag.opportunity || (tag.planned === Tag_Planned.UNPLANNED ? NONE : '')}
-                onChange={(event) => {
-                  const { value } = event.currentTarget;
-                  void save(judgement(value === NONE ? '' : value || undefined));
-                }}
-              >
-                <option value="">not judged</option>
-                <option value={NONE}>none of them</option>
-                {opportunities.map((opportunity) => (
-                  <option key={opportunity.id} value={opportunity.id}>
-                    {opportunity.title || opportunity.id}
-                  </option>
-                ))}
-              </select>
-            </label>
-          )}
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={tag.recovered}
-              onChange={(event) => save(recovery(event.currentTarget.checked))}
-            />
-            recovered
-          </label>
-        </>
-      )}
+      {tag && <TagFields coder={coder} tag={tag} first={first} save={save} />}
       <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <p class="hint wide">
         <kbd>alt</kbd> <kbd>← →</kbd> earlier, later by 0.2 s
       </p>
-      <label class="wide">
-        Note
-        <textarea
-          rows={Math.min(6, noteText.split('\n').length)}
-          value={noteText}
-          onInput={(event) => setNoteText(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return;
-            event.preventDefault();
-            event.currentTarget.form?.requestSubmit();
-          }}
-        />
-      </label>
-      <div class="row">
-        <button type="submit" class="primary">
-          Save
-        </button>
-        <button type="button" onClick={onDone}>
-          {noteText === textOf(stored ?? act) ? 'Close' : 'Cancel'}
-        </button>
-        <span class="spring" />
-        <button
-          type="button"
-          class="danger"
-          onClick={() => {
-            void coder.remove(act);
-            onDone();
-          }}
-        >
-          Remove
-        </button>
-      </div>
+      <NoteText text={noteText} onText={setNoteText} />
+      <EditorButtons
+        isChanged={noteText !== textOf(stored ?? act)}
+        onRemove={() => void coder.remove(act)}
+        onDone={onDone}
+      />
     </form>
   );
 }

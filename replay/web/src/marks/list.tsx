@@ -4,7 +4,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Act } from '../../gen/protocol/acts_pb';
 import { useEmitter } from '../base/emitter';
 import { count } from '../base/format';
-import { useWindowed } from '../base/windowed';
+import { type Slot, useWindowed } from '../base/windowed';
 import { ALL_MARKS, fitsFilter, type MarkFilter, MarkFilterBar } from './filter';
 import { type Mark, MarkRow } from './row';
 import type { Coder } from './marks';
@@ -39,6 +39,61 @@ function withMark(marks: Mark[], mark: Mark | undefined): Mark[] {
   if (!mark || marks.some(({ act }) => act.id === mark.act.id)) return marks;
   const later = marks.findIndex(({ act }) => act.body.value.mediaNs > mark.act.body.value.mediaNs);
   return later < 0 ? [...marks, mark] : [...marks.slice(0, later), mark, ...marks.slice(later)];
+}
+
+/**
+ * The rendered rows, with gaps for the others.
+ *
+ * @param onEdit  edit another mark, or none: ""
+ * @param onDone  close the editor of a mark and restore the focus
+ */
+function Rows({
+  slots,
+  marks,
+  coder,
+  beginNs,
+  currentNs,
+  editing,
+  onGo,
+  onEdit,
+  onDone,
+}: {
+  slots: readonly Slot[];
+  marks: readonly Mark[];
+  coder: Coder;
+  beginNs: bigint;
+  currentNs?: bigint;
+  editing: string;
+  onGo?: (ns: bigint) => void;
+  onEdit: (id: string) => void;
+  onDone: (id: string) => void;
+}) {
+  return (
+    <ol class="marks">
+      {slots.map((slot) => {
+        const mark = marks[slot.index];
+        if (slot.gapPx) return <li key={`gap ${slot.index}`} class="gap" aria-hidden="true" style={{ height: `${slot.gapPx}px` }} />;
+        if (!mark) return null;
+        const { id, body } = mark.act;
+        const agoNs = currentNs === undefined ? -1n : currentNs - body.value.mediaNs;
+        return (
+          <MarkRow
+            key={id}
+            coder={coder}
+            mark={mark}
+            beginNs={beginNs}
+            place={slot.index + 1}
+            of={marks.length}
+            isNear={agoNs >= 0n && agoNs < NEAR_NS}
+            isEditing={editing === id}
+            onGo={onGo}
+            onEdit={() => onEdit(editing === id ? '' : id)}
+            onDone={() => onDone(id)}
+          />
+        );
+      })}
+    </ol>
+  );
 }
 
 /**
@@ -106,33 +161,20 @@ export function MarkList({
       )}
       {!marks.length && <p class="empty">{inLayers.length ? 'None fits this choice.' : hint}</p>}
       {marks.length > 0 && (
-        <ol class="marks">
-          {windowed.slots.map((slot) => {
-            const mark = marks[slot.index];
-            if (slot.gapPx) return <li key={`gap ${slot.index}`} class="gap" aria-hidden="true" style={{ height: `${slot.gapPx}px` }} />;
-            if (!mark) return null;
-            const { id, body } = mark.act;
-            const agoNs = currentNs === undefined ? -1n : currentNs - body.value.mediaNs;
-            return (
-              <MarkRow
-                key={id}
-                coder={coder}
-                mark={mark}
-                beginNs={beginNs}
-                place={slot.index + 1}
-                of={marks.length}
-                isNear={agoNs >= 0n && agoNs < NEAR_NS}
-                isEditing={editing === id}
-                onGo={onGo}
-                onEdit={() => setEditing(editing === id ? '' : id)}
-                onDone={() => {
-                  setEditing('');
-                  focusRow(id);
-                }}
-              />
-            );
-          })}
-        </ol>
+        <Rows
+          slots={windowed.slots}
+          marks={marks}
+          coder={coder}
+          beginNs={beginNs}
+          currentNs={currentNs}
+          editing={editing}
+          onGo={onGo}
+          onEdit={setEditing}
+          onDone={(id) => {
+            setEditing('');
+            focusRow(id);
+          }}
+        />
       )}
     </div>
   );

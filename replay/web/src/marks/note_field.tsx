@@ -58,6 +58,47 @@ function Targets({
   );
 }
 
+/** The note being written, and its session: `draft` changes in place. */
+function useNote(coder: Coder, why: () => string, targets: () => readonly NoteTarget[]) {
+  const { draft } = coder;
+  const [, render] = useReducer((renders: number) => renders + 1, 0);
+  const [refused, setRefused] = useState('');
+  const [chosen, setChosen] = useState('');
+  const wanted = draft.session || chosen;
+  const chosenOf = (all: readonly NoteTarget[]) => all.find(({ session }) => session === wanted) ?? all[0];
+  const choices = targets();
+  const type = (text: string, moment?: Moment, session?: string) => {
+    const now = chosenOf(targets());
+    draft.text = text;
+    draft.moment = text ? (moment ?? draft.moment ?? now?.moment()) : undefined;
+    draft.session = text ? (session ?? draft.session ?? now?.session) : undefined;
+    render(undefined);
+  };
+  const choose = (target: NoteTarget) => {
+    setChosen(target.session);
+    if (draft.text) type(draft.text, target.moment(), target.session);
+  };
+  const submit = async () => {
+    const { text } = draft;
+    if (!text.trim()) return;
+    const now = chosenOf(targets());
+    const moment = draft.moment ?? now?.moment();
+    const session = draft.session ?? now?.session;
+    const reason = why() || (moment && session ? '' : 'there is no picture yet');
+    if (reason || !moment || !session) {
+      hints.show(`Note not added: ${reason}. Its text stays here`);
+      return;
+    }
+    type('');
+    const isFree = () => draft.text === '';
+    const refusal = await coder.note(session, moment, text, isFree);
+    setRefused(isFree() ? refusal : '');
+    if (refusal && isFree()) type(text, moment, session);
+    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the session before'}`);
+  };
+  return { draft, refused, choices, target: chosenOf(choices), choose, type, submit };
+}
+
 /**
  * A note is stamped at its first key, not at its completion, and belongs to the session running then. Its text is kept
  * when the field is unmounted or no note can be added now. Enter adds it, Shift+Enter begins a line.
@@ -78,41 +119,9 @@ export function NoteField({
   targets?: () => readonly NoteTarget[];
   about?: string;
 }) {
-  const { draft } = coder;
-  const [, render] = useReducer((renders: number) => renders + 1, 0);
-  const [refused, setRefused] = useState('');
-  const [chosen, choose] = useState('');
+  const { draft, refused, choices, target, choose, type, submit } = useNote(coder, why, targets);
   const field = useRef<HTMLTextAreaElement>(null);
-  const wanted = draft.session || chosen;
-  const chosenOf = (all: readonly NoteTarget[]) => all.find(({ session }) => session === wanted) ?? all[0];
-  const choices = targets();
-  const target = chosenOf(choices);
   useLayoutEffect(() => grow(field.current), [draft.text]);
-  const type = (text: string, moment?: Moment, session?: string) => {
-    const now = chosenOf(targets());
-    draft.text = text;
-    draft.moment = text ? (moment ?? draft.moment ?? now?.moment()) : undefined;
-    draft.session = text ? (session ?? draft.session ?? now?.session) : undefined;
-    render(undefined);
-  };
-  const submit = async () => {
-    const { text } = draft;
-    if (!text.trim()) return;
-    const now = chosenOf(targets());
-    const moment = draft.moment ?? now?.moment();
-    const session = draft.session ?? now?.session;
-    const reason = why() || (moment && session ? '' : 'there is no picture yet');
-    if (reason || !moment || !session) {
-      hints.show(`Note not added: ${reason}. Its text stays here`);
-      return;
-    }
-    type('');
-    const isFree = () => draft.text === '';
-    const refusal = await coder.note(session, moment, text, isFree);
-    setRefused(isFree() ? refusal : '');
-    if (refusal && isFree()) type(text, moment, session);
-    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the session before'}`);
-  };
   return (
     <form
       class="notefield"
@@ -122,16 +131,7 @@ export function NoteField({
       }}
     >
       {about && <p class="notefor">{about}</p>}
-      {target && (
-        <Targets
-          targets={choices}
-          current={target}
-          onChoose={(other) => {
-            choose(other.session);
-            if (draft.text) type(draft.text, other.moment(), other.session);
-          }}
-        />
-      )}
+      {target && <Targets targets={choices} current={target} onChoose={choose} />}
       <label class="hidden" for="note">
         Note (N)
       </label>

@@ -206,6 +206,96 @@ function unfinished(driver: LiveDriver): string[] {
   ];
 }
 
+/** Choice of the running task's outcome. */
+function Endings({
+  title,
+  success,
+  ending,
+  onChoose,
+}: {
+  title: string;
+  success: string;
+  ending: Attempt_Outcome | undefined;
+  onChoose: (outcome: Attempt_Outcome) => void;
+}) {
+  return (
+    <fieldset class="endings">
+      <legend>How did “{title}” end?</legend>
+      {success && <p class="hint">Success: {success}</p>}
+      {OUTCOMES.map(([outcome, name], i) => (
+        <Fragment key={outcome}>
+          {i === COUNTED && <p class="hint">In no rate, and listed:</p>}
+          <label class="check">
+            <input
+              type="radio"
+              name="ending"
+              ref={i === 0 ? focusOnce : undefined}
+              checked={ending === outcome}
+              onChange={() => onChoose(outcome)}
+            />
+            {name}
+          </label>
+        </Fragment>
+      ))}
+    </fieldset>
+  );
+}
+
+function Unfinished({ driver, coder }: { driver: LiveDriver; coder: Coder }) {
+  const lines = unfinished(driver);
+  const unjudged = coder.notJudged((one) => one.layer === 'live').map(({ act }) => act.id);
+  if (lines.length + unjudged.length === 0) return null;
+  return (
+    <ul class="unfinished" aria-label="Unfinished">
+      {unjudged.length > 0 && (
+        <li>
+          {count(unjudged.length, 'error is', 'errors are')} not judged.{' '}
+          <button type="button" class="link small" onClick={() => coder.ask(unjudged)}>
+            Judge now
+          </button>
+        </li>
+      )}
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  );
+}
+
+/** @param missing  reason for not ending the session yet, or "" */
+function StopButtons({
+  missing,
+  busy,
+  takesFocus,
+  onStop,
+  onDone,
+}: {
+  missing: string;
+  busy: boolean;
+  takesFocus: boolean;
+  onStop: () => void;
+  onDone: () => void;
+}) {
+  return (
+    <div class="row wrap">
+      <button
+        type="button"
+        class="danger"
+        ref={takesFocus ? focusOnce : undefined}
+        aria-disabled={missing !== '' || busy}
+        aria-describedby={missing ? 'stop-missing' : undefined}
+        data-why={missing || 'the session is ending'}
+        onClick={onStop}
+      >
+        End the session
+      </button>
+      <button type="button" onClick={onDone}>
+        Keep recording <kbd>Esc</kbd>
+      </button>
+    </div>
+  );
+}
+
 /** Panel before the end of a session: consequence, unfinished items, outcome of the running task. */
 export function StopPanel({
   driver,
@@ -226,8 +316,6 @@ export function StopPanel({
   const task = status?.attempt ? model.task(status.task) : undefined;
   const isAsked = status?.attempt !== '' && status?.attempt !== undefined;
   const doubt = isAsked && ending ? doubtOfRunning(driver, ending) : undefined;
-  const lines = unfinished(driver);
-  const unjudged = coder.notJudged((one) => one.layer === 'live').map(({ act }) => act.id);
   const missing = isAsked && !ending ? 'Choose how the task ended.' : '';
   const stop = async () => {
     setBusy(true);
@@ -250,25 +338,12 @@ export function StopPanel({
         The recording ends now, for good, and is kept. Notes can still be written for five minutes.
       </p>
       {isAsked && (
-        <fieldset class="endings">
-          <legend>How did “{task?.title ?? status?.task}” end?</legend>
-          {task?.success && <p class="hint">Success: {task.success}</p>}
-          {OUTCOMES.map(([outcome, name], i) => (
-            <Fragment key={outcome}>
-              {i === COUNTED && <p class="hint">In no rate, and listed:</p>}
-              <label class="check">
-                <input
-                  type="radio"
-                  name="ending"
-                  ref={i === 0 ? focusOnce : undefined}
-                  checked={ending === outcome}
-                  onChange={() => setEnding(outcome)}
-                />
-                {name}
-              </label>
-            </Fragment>
-          ))}
-        </fieldset>
+        <Endings
+          title={task?.title ?? status.task}
+          success={task?.success ?? ''}
+          ending={ending}
+          onChoose={setEnding}
+        />
       )}
       {doubt && (
         <div class="notice warning" role="status">
@@ -278,21 +353,7 @@ export function StopPanel({
           </button>
         </div>
       )}
-      {lines.length + unjudged.length > 0 && (
-        <ul class="unfinished" aria-label="Unfinished">
-          {unjudged.length > 0 && (
-            <li>
-              {count(unjudged.length, 'error is', 'errors are')} not judged.{' '}
-              <button type="button" class="link small" onClick={() => coder.ask(unjudged)}>
-                Judge now
-              </button>
-            </li>
-          )}
-          {lines.map((line) => (
-            <li key={line}>{line}</li>
-          ))}
-        </ul>
-      )}
+      <Unfinished driver={driver} coder={coder} />
       {missing && (
         <p class="hint" id="stop-missing">
           {missing}
@@ -303,22 +364,13 @@ export function StopPanel({
           not ended: {trouble}
         </p>
       )}
-      <div class="row wrap">
-        <button
-          type="button"
-          class="danger"
-          ref={isAsked ? undefined : focusOnce}
-          aria-disabled={missing !== '' || busy}
-          aria-describedby={missing ? 'stop-missing' : undefined}
-          data-why={missing || 'the session is ending'}
-          onClick={() => void stop()}
-        >
-          End the session
-        </button>
-        <button type="button" onClick={onDone}>
-          Keep recording <kbd>Esc</kbd>
-        </button>
-      </div>
+      <StopButtons
+        missing={missing}
+        busy={busy}
+        takesFocus={!isAsked}
+        onStop={() => void stop()}
+        onDone={onDone}
+      />
     </section>
   );
 }

@@ -17,6 +17,40 @@ function watchingText(tag: Tag): string {
   return '';
 }
 
+function Time({ at, ns, onGo }: { at: string; ns: bigint; onGo?: (ns: bigint) => void }) {
+  return onGo ? (
+    <button type="button" class="time link" data-media-ns={String(ns)} onClick={() => onGo(ns)}>
+      {at}
+    </button>
+  ) : (
+    <span class="time" data-media-ns={String(ns)}>
+      {at}
+    </span>
+  );
+}
+
+/** Code, impact and recovery. */
+function TagChips({ model, tag }: { model: SessionModel; tag: Tag }) {
+  const impact = impactNumber(tag.impact);
+  return (
+    <>
+      <span title={watchingText(tag)}>
+        <CodeChip code={model.code(tag.code)} fallback={tag.code} />
+      </span>
+      {impact !== undefined && (
+        <span class="impact" title={`Impact ${impact}: ${IMPACTS[impact]}`}>
+          {impact}
+        </span>
+      )}
+      {tag.recovered && (
+        <span class="recovered" title="The participant recovered">
+          ↩<span class="hidden"> recovered</span>
+        </span>
+      )}
+    </>
+  );
+}
+
 /** The author; "you" for own marks, with a bar at the row. */
 function Author({ act, own }: { act: Act; own: boolean }) {
   return (
@@ -60,38 +94,17 @@ export function MarkRow({
   const mine = coder.mayChange(act);
   const own = isOwn(act, coder.connection);
   const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
-  const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
   const text = act.body.case === 'tag' ? act.body.value.note : act.body.value.text;
   const at = clock(body.mediaNs - beginNs);
   const classes = [stored ? '' : 'pending', mine ? 'mine' : '', own ? 'own' : '', isNear ? 'near' : ''];
   return (
     <li data-act={act.id} class={`mark ${classes.filter(Boolean).join(' ')}`} aria-posinset={place} aria-setsize={of}>
       <div class="line">
-        {onGo ? (
-          <button type="button" class="time link" data-media-ns={String(body.mediaNs)} onClick={() => onGo(body.mediaNs)}>
-            {at}
-          </button>
-        ) : (
-          <span class="time" data-media-ns={String(body.mediaNs)}>
-            {at}
-          </span>
-        )}
+        <Time at={at} ns={body.mediaNs} onGo={onGo} />
         {act.body.case === 'tag' ? (
-          <span title={watchingText(act.body.value)}>
-            <CodeChip code={code} fallback={act.body.value.code} />
-          </span>
+          <TagChips model={model} tag={act.body.value} />
         ) : (
           <span class="chip note">✎ note</span>
-        )}
-        {impact !== undefined && (
-          <span class="impact" title={`Impact ${impact}: ${IMPACTS[impact]}`}>
-            {impact}
-          </span>
-        )}
-        {act.body.case === 'tag' && act.body.value.recovered && (
-          <span class="recovered" title="The participant recovered">
-            ↩<span class="hidden"> recovered</span>
-          </span>
         )}
         <span class="spring" />
         <Author act={act} own={own} />

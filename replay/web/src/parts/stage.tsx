@@ -1,6 +1,6 @@
 // The picture and its overlay.
 
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { KeyClass } from '../../gen/protocol/input_pb';
 import { useEmitter } from '../base/emitter';
@@ -42,6 +42,47 @@ export function keyRuns(inputActions: readonly InputAction[], atNs: bigint): Arr
   return runs.slice(-6);
 }
 
+/** Draw the overlay while anything moves: ripples fade. */
+function useOverlay(
+  overlay: RefObject<HTMLCanvasElement | null>,
+  player: Player,
+  atNs: () => bigint,
+  live: boolean,
+): void {
+  useEffect(() => {
+    let timer = 0;
+    let until = 0;
+    const draw = () => {
+      timer = 0;
+      if (overlay.current) player.drawOverlay(overlay.current, atNs(), live);
+      if (performance.now() < until) timer = requestAnimationFrame(draw);
+    };
+    const wake = () => {
+      until = performance.now() + 800;
+      if (!timer) timer = requestAnimationFrame(draw);
+    };
+    const stop = player.subscribe(wake);
+    wake();
+    return () => {
+      stop();
+      cancelAnimationFrame(timer);
+    };
+  }, [player, atNs, live]);
+}
+
+function KeyChips({ runs }: { runs: ReturnType<typeof keyRuns> }) {
+  return (
+    <div class="chips" aria-hidden="true">
+      {runs.map((run, i) => (
+        <span key={i} class="keychip">
+          {run.name}
+          {run.count > 1 && <b> ×{run.count}</b>}
+        </span>
+      ))}
+    </div>
+  );
+}
+
 /**
  * @param atNs     time of the overlay
  * @param text     accessible description of the picture
@@ -76,27 +117,7 @@ export function Stage({
     player.attach(picture.current);
     return () => player.attach(null);
   }, [player]);
-  /* ripples fade: draw while anything moves */
-  useEffect(() => {
-    let timer = 0;
-    let until = 0;
-    const draw = () => {
-      timer = 0;
-      if (overlay.current) player.drawOverlay(overlay.current, atNs(), live);
-      if (performance.now() < until) timer = requestAnimationFrame(draw);
-    };
-    const wake = () => {
-      until = performance.now() + 800;
-      if (!timer) timer = requestAnimationFrame(draw);
-    };
-    const stop = player.subscribe(wake);
-    wake();
-    return () => {
-      stop();
-      cancelAnimationFrame(timer);
-    };
-  }, [player, atNs, live]);
-  const runs = keyRuns(player.inputActions, atNs());
+  useOverlay(overlay, player, atNs, live);
   const shape = player.width ? player.width / player.height : 16 / 9;
   return (
     <section ref={stage} class="stage" aria-label="The participant's screen">
@@ -111,14 +132,7 @@ export function Stage({
             <canvas ref={overlay} id="overlay" width="16" height="9" aria-hidden="true" />
           </div>
         </div>
-        <div class="chips" aria-hidden="true">
-          {runs.map((run, i) => (
-            <span key={i} class="keychip">
-              {run.name}
-              {run.count > 1 && <b> ×{run.count}</b>}
-            </span>
-          ))}
-        </div>
+        <KeyChips runs={keyRuns(player.inputActions, atNs())} />
         {veil && !covered && (
           <p class="veil">
             <span>{veil}</span>

@@ -29,40 +29,17 @@ const middle = ([a, b]: Point[]): Point => ({ x: ((a?.x ?? 0) + (b?.x ?? 0)) / 2
 const distance = ([a, b]: Point[]): number => Math.hypot((a?.x ?? 0) - (b?.x ?? 0), (a?.y ?? 0) - (b?.y ?? 0));
 const pointsOf = (touches: TouchList): Point[] => Array.from(touches, ({ clientX, clientY }) => ({ x: clientX, y: clientY }));
 
-/**
- * @param view   scrolls; the picture is its first child
- * @param width  of the picture, in its pixels
- */
-export function useZoom(view: RefObject<HTMLElement | null>, stage: RefObject<HTMLElement | null>, width: number): Zoom {
-  const [factor, setFactor] = useState(0);
-  /* fixed point of the zoom: as shares of the picture, and its position in the view */
-  const kept = useRef<{ share: Point; at: Point } | undefined>(undefined);
-  const now = useRef(factor);
-  now.current = factor;
-  const shown = () => (view.current?.firstElementChild?.getBoundingClientRect().width ?? 0) / (width || 1);
+interface ZoomState {
+  /** The factor of the last render. */
+  now: RefObject<number>;
+  /** Scale of the picture on the page, also while fitted. */
+  shown: () => number;
+  /** zoomTo() of the last render. */
+  live: RefObject<(factor: number, about: Point) => void>;
+}
 
-  const zoomTo = (wanted: number, about?: Point) => {
-    const picture = view.current?.firstElementChild?.getBoundingClientRect();
-    const place = view.current?.getBoundingClientRect();
-    if (!picture || !place || !width) return;
-    const point = about ?? { x: place.x + place.width / 2, y: place.y + place.height / 2 };
-    kept.current = {
-      share: { x: (point.x - picture.x) / picture.width, y: (point.y - picture.y) / picture.height },
-      at: { x: point.x - place.x, y: point.y - place.y },
-    };
-    const fits = place.width / width;
-    setFactor(wanted === 0 || (wanted < fits && now.current !== 0 && wanted < now.current) ? 0 : Math.min(MOST, Math.max(LEAST, wanted)));
-  };
-  const live = useRef(zoomTo);
-  live.current = zoomTo;
-
-  useLayoutEffect(() => {
-    const picture = view.current?.firstElementChild?.getBoundingClientRect();
-    if (!kept.current || !picture || !view.current) return;
-    const { share, at } = kept.current;
-    view.current.scrollTo({ left: share.x * picture.width - at.x, top: share.y * picture.height - at.y });
-  }, [factor]);
-
+/** Zoom by wheel and pinch; pan by dragging and by the arrow keys. */
+function useGestures(view: RefObject<HTMLElement | null>, width: number, { now, shown, live }: ZoomState): void {
   useEffect(() => {
     const box = view.current;
     if (!box) return undefined;
@@ -105,6 +82,43 @@ export function useZoom(view: RefObject<HTMLElement | null>, stage: RefObject<HT
     });
     return () => gestures.abort();
   }, [view, width]);
+}
+
+/**
+ * @param view   scrolls; the picture is its first child
+ * @param width  of the picture, in its pixels
+ */
+export function useZoom(view: RefObject<HTMLElement | null>, stage: RefObject<HTMLElement | null>, width: number): Zoom {
+  const [factor, setFactor] = useState(0);
+  /* fixed point of the zoom: as shares of the picture, and its position in the view */
+  const kept = useRef<{ share: Point; at: Point } | undefined>(undefined);
+  const now = useRef(factor);
+  now.current = factor;
+  const shown = () => (view.current?.firstElementChild?.getBoundingClientRect().width ?? 0) / (width || 1);
+
+  const zoomTo = (wanted: number, about?: Point) => {
+    const picture = view.current?.firstElementChild?.getBoundingClientRect();
+    const place = view.current?.getBoundingClientRect();
+    if (!picture || !place || !width) return;
+    const point = about ?? { x: place.x + place.width / 2, y: place.y + place.height / 2 };
+    kept.current = {
+      share: { x: (point.x - picture.x) / picture.width, y: (point.y - picture.y) / picture.height },
+      at: { x: point.x - place.x, y: point.y - place.y },
+    };
+    const fits = place.width / width;
+    setFactor(wanted === 0 || (wanted < fits && now.current !== 0 && wanted < now.current) ? 0 : Math.min(MOST, Math.max(LEAST, wanted)));
+  };
+  const live = useRef(zoomTo);
+  live.current = zoomTo;
+
+  useLayoutEffect(() => {
+    const picture = view.current?.firstElementChild?.getBoundingClientRect();
+    if (!kept.current || !picture || !view.current) return;
+    const { share, at } = kept.current;
+    view.current.scrollTo({ left: share.x * picture.width - at.x, top: share.y * picture.height - at.y });
+  }, [factor]);
+
+  useGestures(view, width, { now, shown, live });
 
   return {
     factor,

@@ -1,5 +1,6 @@
 // Bleeps: spans of silenced sound. The form for a new one, and the list.
 
+import type { RefObject } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bleepAct, removeAct } from '../acts/model';
 import { useEmitter } from '../base/emitter';
@@ -9,6 +10,52 @@ import type { Coder } from '../marks/marks';
 
 /* default length: the last utterance */
 const USUAL_NS = 2_000_000_000n;
+
+/** Fault of a span that was typed, or "". */
+function faultOf(fromNs: bigint | undefined, toNs: bigint | undefined, lengthNs: bigint): string {
+  if (fromNs === undefined || toNs === undefined) return 'a time is like 12:31.40';
+  if (fromNs >= toNs) return 'it ends before it begins';
+  return toNs > lengthNs + 10_000_000n ? `the session is ${clock(lengthNs, 2)} long` : '';
+}
+
+/** One end of the span, and the button that sets it to the moment shown. */
+function EndField({
+  name,
+  value,
+  isWrong,
+  here,
+  button,
+  inputRef,
+  onChange,
+}: {
+  name: string;
+  value: string;
+  isWrong: boolean;
+  here: () => string;
+  button: string;
+  inputRef?: RefObject<HTMLInputElement | null>;
+  onChange: (value: string) => void;
+}) {
+  return (
+    <div class="row">
+      <label>
+        {name}
+        <input
+          ref={inputRef}
+          size={8}
+          value={value}
+          autocomplete="off"
+          aria-invalid={isWrong}
+          aria-describedby="bleep-trouble"
+          onInput={(event) => onChange(event.currentTarget.value)}
+        />
+      </label>
+      <button type="button" class="small" onClick={() => onChange(here())}>
+        {button}
+      </button>
+    </div>
+  );
+}
 
 /** Form with begin, end and reason. Stays open during playback, so that both ends can be found by ear. */
 export function BleepForm({
@@ -35,33 +82,8 @@ export function BleepForm({
   useLayoutEffect(() => first.current?.focus(), []);
   const fromNs = parseClock(from);
   const toNs = parseClock(to);
-  const trouble =
-    fromNs === undefined || toNs === undefined
-      ? 'a time is like 12:31.40'
-      : fromNs >= toNs
-        ? 'it ends before it begins'
-        : toNs > length + 10_000_000n
-          ? `the session is ${clock(length, 2)} long`
-          : '';
-  const end = (name: string, text: string, set: (text: string) => void, button: string) => (
-    <div class="row">
-      <label>
-        {name}
-        <input
-          ref={name === 'From' ? first : undefined}
-          size={8}
-          value={text}
-          autocomplete="off"
-          aria-invalid={trouble !== ''}
-          aria-describedby="bleep-trouble"
-          onInput={(event) => set(event.currentTarget.value)}
-        />
-      </label>
-      <button type="button" class="small" onClick={() => set(here())}>
-        {button}
-      </button>
-    </div>
-  );
+  const trouble = faultOf(fromNs, toNs, length);
+  const isWrong = trouble !== '';
   return (
     <form
       class="row wrap bleeping"
@@ -81,8 +103,8 @@ export function BleepForm({
         onDone();
       }}
     >
-      {end('From', from, setFrom, 'From here')}
-      {end('to', to, setTo, 'Until here')}
+      <EndField name="From" value={from} isWrong={isWrong} here={here} button="From here" inputRef={first} onChange={setFrom} />
+      <EndField name="to" value={to} isWrong={isWrong} here={here} button="Until here" onChange={setTo} />
       <label>
         because of
         <input
@@ -93,7 +115,7 @@ export function BleepForm({
           onInput={(event) => setReason(event.currentTarget.value)}
         />
       </label>
-      <button type="submit" class="primary" disabled={trouble !== ''}>
+      <button type="submit" class="primary" disabled={isWrong}>
         Bleep it
       </button>
       <button type="button" onClick={onDone}>

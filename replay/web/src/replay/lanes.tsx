@@ -1,20 +1,20 @@
 // Timeline of a session: lanes of tasks, tags, input, sound and screen over a common, zoomable time axis.
 
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type Act, Attempt_Outcome } from '../../gen/protocol/acts_pb';
 import { type Gap, Gap_Reason } from '../../gen/protocol/session_pb';
-import { LostTime_Part as Part, Timeline_Event_Kind } from '../../gen/protocol/wire_pb';
-import { attemptBegin, attemptEnd, outcomeName } from '../acts/model';
-import { ticks, type View, zoomed } from '../base/axis';
+import { LostTime_Part as Part, type Timeline, Timeline_Event_Kind } from '../../gen/protocol/wire_pb';
+import { attemptBegin, attemptEnd, outcomeName, type SessionModel } from '../acts/model';
+import { ticks } from '../base/axis';
 import { codeStyle } from '../base/colors';
 import { useEmitter } from '../base/emitter';
 import { clock } from '../base/format';
 import { gapParts, gapText } from '../base/gaps';
-import { hints, useKeys } from '../base/keys';
 import type { RecordedDriver } from '../driver/recorded';
 import { LEVEL_NS, loudest, mean, waveform } from '../media/levels';
 import type { Player } from '../media/player';
 import { Icon } from '../parts/parts';
+import { place, type Scale, useTimelineView, useWidth } from './timeline_view';
 
 const STEP_NS = 5_000_000_000n;
 /* width of a mark or click, and of the number beside it, in px: closer marks are merged */
@@ -23,7 +23,6 @@ const NUMBER_PX = 4;
 const DIGIT_PX = 7;
 /* minimum drawn width of a gap, as a share; gaps that touch at this width are merged */
 const LEAST = 0.001;
-const ZOOM = 2;
 
 /* shown in addition to the colour */
 const OUTCOME_SIGNS = new Map<Attempt_Outcome, string>([
@@ -68,42 +67,16 @@ function group(marks: Mark[], widthPx: number): Mark[] {
   return groups;
 }
 
-/** Current view of a session, and the positions of times in it as shares of the width. */
-interface Scale extends View {
-  beginNs: bigint;
-  endNs: bigint;
-  share: (ns: bigint) => number;
-  isIn: (fromNs: bigint, toNs: bigint) => boolean;
-}
-
-function scaleOf(view: View, beginNs: bigint, endNs: bigint): Scale {
-  return {
-    ...view,
-    beginNs,
-    endNs,
-    share: (ns) => Number(ns - view.fromNs) / Number(view.lengthNs),
-    isIn: (fromNs, toNs) => toNs >= view.fromNs && fromNs <= view.fromNs + view.lengthNs,
-  };
-}
-
-function place(left: number, width?: number) {
-  if (width === undefined) return { left: `${left * 100}%` };
-  /* a task that begins before the view is drawn from the left edge, to keep its name visible */
-  const from = Math.max(0, left);
-  return { left: `${from * 100}%`, width: `${Math.max(0, Math.min(1, left + width) - from) * 100}%` };
-}
-
-/** Width of an element, updated on resize. */
-function useWidth() {
-  const element = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(1000);
-  useLayoutEffect(() => {
-    if (!element.current) return undefined;
-    const observer = new ResizeObserver(([entry]) => entry && setWidth(entry.contentRect.width || 1));
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return { element, width };
+/** Marks in the view, with the names and colours of their codes. */
+function marksOf(model: SessionModel, { share, isIn }: Scale, wanted: (act: Act) => boolean): Mark[] {
+  return model
+    .marks()
+    .filter(({ act }) => wanted(act) && isIn(act.body.value.mediaNs, act.body.value.mediaNs))
+    .map(({ act }) => {
+      const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
+      const name = act.body.case === 'tag' ? (code?.name ?? act.body.value.code) : 'note';
+      return { share: share(act.body.value.mediaNs), color: code?.color ?? '', names: [name] };
+    });
 }
 
 export function Lanes({
@@ -120,75 +93,11 @@ export function Lanes({
   useEmitter(driver);
   const model = useEmitter(driver.model);
   const { element: track, width } = useWidth();
-  const [chosen, setChosen] = useState<View>();
-  const { beginNs, endNs } = driver;
-  const lengthNs = endNs > beginNs ? endNs - beginNs : 1n;
-  const whole: View = { fromNs: beginNs, lengthNs };
-  const view = chosen ?? whole;
-  const scale = scaleOf(view, beginNs, endNs);
-  const momentAt = (clientX: number) => {
-    const box = track.current?.getBoundingClientRect();
-    if (!box) return beginNs;
-    const part = Math.min(1, Math.max(0, (clientX - box.left) / box.width));
-    return view.fromNs + BigInt(Math.round(part * Number(view.lengthNs)));
-  };
-  const zoom = (factor: number, aroundNs = driver.nowNs()) => {
-    const next = zoomed(view, whole, factor, aroundNs);
-    setChosen(next.lengthNs === lengthNs ? undefined : next);
-    if (next.lengthNs === view.lengthNs) hints.show(factor > 1 ? 'This is as near as it gets' : 'The whole session is shown');
-  };
-  useKeys({ 'shift+ArrowUp': () => zoom(ZOOM), 'shift+ArrowDown': () => zoom(1 / ZOOM) });
-  useFollowedView(driver, player, chosen, setChosen);
-  useWheel(track, (event) => {
-    if (!event.ctrlKey && !event.metaKey) return false;
-    zoom(event.deltaY < 0 ? ZOOM : 1 / ZOOM, momentAt(event.clientX));
-    return true;
-  });
-  const timeline = driver.timeline;
-  const allMarks = model.marks();
-  const marks = (wanted: (act: Act) => boolean): Mark[] =>
-    group(
-      allMarks
-        .filter(({ act }) => wanted(act) && scale.isIn(act.body.value.mediaNs, act.body.value.mediaNs))
-        .map(({ act }) => {
-          const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
-          const name = act.body.case === 'tag' ? (code?.name ?? act.body.value.code) : 'note';
-          return { share: scale.share(act.body.value.mediaNs), color: code?.color ?? '', names: [name] };
-        }),
-      width,
-    );
-  const clicks = useMemo(
-    () =>
-      group(
-        (timeline?.events ?? [])
-          .filter(({ kind, atNs }) => kind === Timeline_Event_Kind.CLICK && scale.isIn(atNs, atNs))
-          .map(({ atNs }) => ({ share: scale.share(atNs), color: '', names: ['click'] })),
-        width,
-      ),
-    [timeline, view.fromNs, view.lengthNs, width],
-  );
+  const { scale, isZoomed, zoomIn, zoomOut, momentAt } = useTimelineView(driver, player, track);
+  const marks = (wanted: (act: Act) => boolean) => group(marksOf(model, scale, wanted), width);
   return (
     <div class="lanes">
-      <div class="names">
-        <span class="zoom" role="group" aria-label="Zoom of the timeline">
-          <button type="button" class="quiet small" aria-label="Zoom out" title="Zoom out (shift+↓)" disabled={!chosen} onClick={() => zoom(1 / ZOOM)}>
-            <Icon name="minus" />
-          </button>
-          <button type="button" class="quiet small" aria-label="Zoom in" title="Zoom in (shift+↑), or the wheel with Ctrl" onClick={() => zoom(ZOOM)}>
-            <Icon name="plus" />
-          </button>
-        </span>
-        <span aria-hidden="true">tasks</span>
-        <span aria-hidden="true">you</span>
-        <span aria-hidden="true">others</span>
-        <span aria-hidden="true">input</span>
-        {driver.hasSound && (
-          <span class="tall" aria-hidden="true">
-            sound
-          </span>
-        )}
-        <span aria-hidden="true">screen</span>
-      </div>
+      <LaneNames hasSound={driver.hasSound} isZoomed={isZoomed} onZoomIn={zoomIn} onZoomOut={zoomOut} />
       <div
         class="track"
         ref={track}
@@ -200,48 +109,13 @@ export function Lanes({
           if (event.buttons & 1) driver.seek(momentAt(event.clientX));
         }}
       >
-        <div class="axis" aria-hidden="true">
-          {ticks(view.fromNs - beginNs, view.lengthNs, width).map(({ share, text }) => (
-            <span key={text} style={place(share)}>
-              {(1 - share) * width > text.length * 8 ? text : ''}
-            </span>
-          ))}
-        </div>
-        <div class="lane tasks">
-          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => gap.reason === Gap_Reason.PAUSE} />
-          <Interruptions driver={driver} scale={scale} />
-          {model.attempts().map(({ id, attempt }) => {
-            const from = attemptBegin(attempt);
-            const to = attemptEnd(attempt) || endNs;
-            if (!scale.isIn(from, to)) return null;
-            const title = model.task(attempt.task)?.title ?? attempt.task;
-            const sign = OUTCOME_SIGNS.get(attempt.outcome) ?? '';
-            return (
-              <span
-                key={id}
-                class={`task o${attempt.outcome}`}
-                title={`${title}: ${outcomeName(attempt.outcome)}`}
-                style={place(scale.share(from), scale.share(to) - scale.share(from))}
-              >
-                {sign && <b>{sign}</b>} {title}
-              </span>
-            );
-          })}
-        </div>
+        <Axis scale={scale} widthPx={width} />
+        <TaskLane driver={driver} scale={scale} />
         <MarkLane marks={marks(mine)} widthPx={width} />
         <MarkLane marks={marks((act) => !mine(act) && layers(act))} widthPx={width} />
-        <div class="lane input">
-          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.INPUT, Part.KEYS, Part.POINTER, Part.NAMES)} />
-          <Area values={timeline?.inputEvents} binMs={timeline?.binMs} scale={scale} />
-          {clicks.map((click) => (
-            <i key={click.share} class="click" style={place(click.share)} />
-          ))}
-        </div>
+        <InputLane timeline={driver.timeline} scale={scale} widthPx={width} />
         {driver.hasSound && <SoundLane driver={driver} scale={scale} />}
-        <div class="lane pictures">
-          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.SCREEN, Part.ALL, Part.OTHER)} />
-          <Area values={timeline?.screenBytes} binMs={timeline?.binMs} scale={scale} />
-        </div>
+        <ScreenLane timeline={driver.timeline} scale={scale} />
         <Hover scale={scale} track={track} />
         <Playhead driver={driver} player={player} scale={scale} />
       </div>
@@ -249,37 +123,137 @@ export function Lanes({
   );
 }
 
-/** Scroll the view with the playhead while playing, and to the target of a seek. */
-function useFollowedView(
-  driver: RecordedDriver,
-  player: Player,
-  view: View | undefined,
-  setView: (view: View) => void,
-): void {
-  useEffect(() => {
-    if (!view) return undefined;
-    return player.subscribe(() => {
-      const now = driver.nowNs();
-      if (now >= view.fromNs && now <= view.fromNs + view.lengthNs) return;
-      const last = driver.endNs - view.lengthNs;
-      const fromNs = now - view.lengthNs / 10n;
-      setView({ ...view, fromNs: fromNs < driver.beginNs ? driver.beginNs : fromNs > last ? last : fromNs });
-    });
-  }, [driver, player, view]);
+/** Names of the lanes, and the buttons of the zoom. */
+function LaneNames({
+  hasSound,
+  isZoomed,
+  onZoomIn,
+  onZoomOut,
+}: {
+  hasSound: boolean;
+  isZoomed: boolean;
+  onZoomIn: () => void;
+  onZoomOut: () => void;
+}) {
+  return (
+    <div class="names">
+      <span class="zoom" role="group" aria-label="Zoom of the timeline">
+        <button type="button" class="quiet small" aria-label="Zoom out" title="Zoom out (shift+↓)" disabled={!isZoomed} onClick={onZoomOut}>
+          <Icon name="minus" />
+        </button>
+        <button type="button" class="quiet small" aria-label="Zoom in" title="Zoom in (shift+↑), or the wheel with Ctrl" onClick={onZoomIn}>
+          <Icon name="plus" />
+        </button>
+      </span>
+      <span aria-hidden="true">tasks</span>
+      <span aria-hidden="true">you</span>
+      <span aria-hidden="true">others</span>
+      <span aria-hidden="true">input</span>
+      {hasSound && (
+        <span class="tall" aria-hidden="true">
+          sound
+        </span>
+      )}
+      <span aria-hidden="true">screen</span>
+    </div>
+  );
 }
 
-/** Wheel handler of an element; events rejected by `take` scroll as usual. */
-function useWheel(element: { current: HTMLElement | null }, take: (event: WheelEvent) => boolean): void {
-  const newest = useRef(take);
-  newest.current = take;
-  useEffect(() => {
-    const listen = (event: WheelEvent) => {
-      if (newest.current(event)) event.preventDefault(); // prevents browser zoom
-    };
-    const { current } = element;
-    current?.addEventListener('wheel', listen, { passive: false });
-    return () => current?.removeEventListener('wheel', listen);
-  }, []);
+function Axis({ scale, widthPx }: { scale: Scale; widthPx: number }) {
+  return (
+    <div class="axis" aria-hidden="true">
+      {ticks(scale.fromNs - scale.beginNs, scale.lengthNs, widthPx).map(({ share, text }) => (
+        <span key={text} style={place(share)}>
+          {(1 - share) * widthPx > text.length * 8 ? text : ''}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/* ---- tasks ---- */
+
+function TaskLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
+  const { model, timeline } = driver;
+  return (
+    <div class="lane tasks">
+      <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => gap.reason === Gap_Reason.PAUSE} />
+      <Interruptions driver={driver} scale={scale} />
+      {model.attempts().map(({ id, attempt }) => {
+        const from = attemptBegin(attempt);
+        const to = attemptEnd(attempt) || scale.endNs;
+        if (!scale.isIn(from, to)) return null;
+        const title = model.task(attempt.task)?.title ?? attempt.task;
+        const sign = OUTCOME_SIGNS.get(attempt.outcome) ?? '';
+        return (
+          <span
+            key={id}
+            class={`task o${attempt.outcome}`}
+            title={`${title}: ${outcomeName(attempt.outcome)}`}
+            style={place(scale.share(from), scale.share(to) - scale.share(from))}
+          >
+            {sign && <b>{sign}</b>} {title}
+          </span>
+        );
+      })}
+    </div>
+  );
+}
+
+/** Spans that, like pauses, do not count as time on task. */
+function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
+  return (
+    <>
+      {driver.model.entries('interruption').map(({ act }) => {
+        const { fromNs, toNs, note, stopsClock } = act.body.value;
+        const endNs = toNs || scale.endNs;
+        if (!stopsClock || !scale.isIn(fromNs, endNs)) return null;
+        const words = `interrupted for ${clock(endNs - fromNs, 1)}, no time on task`;
+        return (
+          <span
+            key={act.id}
+            class="gap pause"
+            title={note ? `${words}: ${note}` : words}
+            style={place(scale.share(fromNs), scale.share(endNs) - scale.share(fromNs))}
+          />
+        );
+      })}
+    </>
+  );
+}
+
+/* ---- input and screen ---- */
+
+/** Input activity and clicks. */
+function InputLane({ timeline, scale, widthPx }: { timeline: Timeline | undefined; scale: Scale; widthPx: number }) {
+  const clicks = useMemo(
+    () =>
+      group(
+        (timeline?.events ?? [])
+          .filter(({ kind, atNs }) => kind === Timeline_Event_Kind.CLICK && scale.isIn(atNs, atNs))
+          .map(({ atNs }) => ({ share: scale.share(atNs), color: '', names: ['click'] })),
+        widthPx,
+      ),
+    [timeline, scale.fromNs, scale.lengthNs, widthPx],
+  );
+  return (
+    <div class="lane input">
+      <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.INPUT, Part.KEYS, Part.POINTER, Part.NAMES)} />
+      <Area values={timeline?.inputEvents} binMs={timeline?.binMs} scale={scale} />
+      {clicks.map((click) => (
+        <i key={click.share} class="click" style={place(click.share)} />
+      ))}
+    </div>
+  );
+}
+
+function ScreenLane({ timeline, scale }: { timeline: Timeline | undefined; scale: Scale }) {
+  return (
+    <div class="lane pictures">
+      <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.SCREEN, Part.ALL, Part.OTHER)} />
+      <Area values={timeline?.screenBytes} binMs={timeline?.binMs} scale={scale} />
+    </div>
+  );
 }
 
 /** Activity bins of the whole session, clipped to the view. */
@@ -302,6 +276,8 @@ function Cut({ path, allNs, scale }: { path: Array<[string, string]>; allNs: num
     </svg>
   );
 }
+
+/* ---- tags and notes ---- */
 
 function MarkLane({ marks, widthPx }: { marks: Mark[]; widthPx: number }) {
   return (
@@ -326,6 +302,8 @@ function titleOf(names: string[]): string {
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts].map(([name, count]) => (count > 1 ? `${name} ×${count}` : name)).join(', ');
 }
+
+/* ---- gaps ---- */
 
 function isOf(gap: Gap, ...parts: Part[]): boolean {
   return gap.reason !== Gap_Reason.PAUSE && gapParts(gap).some((part) => parts.includes(part));
@@ -370,27 +348,7 @@ function Gaps({ gaps, scale, wanted }: { gaps: readonly Gap[]; scale: Scale; wan
   );
 }
 
-/** Spans that, like pauses, do not count as time on task. */
-function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
-  return (
-    <>
-      {driver.model.entries('interruption').map(({ act }) => {
-        const { fromNs, toNs, note, stopsClock } = act.body.value;
-        const endNs = toNs || scale.endNs;
-        if (!stopsClock || !scale.isIn(fromNs, endNs)) return null;
-        const words = `interrupted for ${clock(endNs - fromNs, 1)}, no time on task`;
-        return (
-          <span
-            key={act.id}
-            class="gap pause"
-            title={note ? `${words}: ${note}` : words}
-            style={place(scale.share(fromNs), scale.share(endNs) - scale.share(fromNs))}
-          />
-        );
-      })}
-    </>
-  );
-}
+/* ---- sound ---- */
 
 /** Peak and mean level of the sound, and the bleeps. */
 function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
@@ -422,6 +380,8 @@ function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) 
     </div>
   );
 }
+
+/* ---- over all lanes ---- */
 
 /** Time at the pointer. */
 function Hover({ scale, track }: { scale: Scale; track: { current: HTMLElement | null } }) {

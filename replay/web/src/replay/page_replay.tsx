@@ -12,7 +12,7 @@ import { momentLink, momentOf } from '../base/moment_link';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from '../driver/recorded';
 import { Captions } from '../driver/transcript';
 import { SessionDetails } from '../marks/correct';
-import { feedOfTimeline } from '../marks/events';
+import { type FeedItem, feedOfTimeline } from '../marks/events';
 import { Coder } from '../marks/marks';
 import { NoteField } from '../marks/note_field';
 import { OpportunityList } from '../marks/opportunities';
@@ -26,7 +26,7 @@ import { KeptBack, WithdrawButton } from '../session/withdraw';
 import { BleepForm } from './bleeps';
 import { Lanes } from './lanes';
 import { ReplayStage } from './stage';
-import { ReviewList } from './review_list';
+import { type Review, ReviewList } from './review_list';
 import { TaskPanel } from './task_panel';
 import { Transport } from './transport';
 
@@ -122,6 +122,30 @@ function useReplayKeys(driver: RecordedDriver, coder: Coder, layers: (act: Act) 
   return { toggle, faster, copyLink };
 }
 
+/** A part of the page that a button opens; that button gets the focus back. */
+function useDisclosure() {
+  const [isOpen, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  return { isOpen, setOpen, button };
+}
+
+type Disclosure = ReturnType<typeof useDisclosure>;
+
+/** Events and gaps of the timeline, as a list. */
+function useFeed({ timeline }: RecordedDriver): FeedItem[] {
+  return useMemo(() => feedOfTimeline(timeline?.events ?? [], timeline?.gaps ?? []), [timeline]);
+}
+
+/** Captions below the picture; this browser remembers the choice. */
+function useCaptions() {
+  const [isShown, setShown] = useState(localStorage.getItem('captions') === 'yes');
+  const toggle = () => {
+    localStorage.setItem('captions', isShown ? 'no' : 'yes');
+    setShown(!isShown);
+  };
+  return { isShown, toggle };
+}
+
 export function ReplayPage({ token, session }: { token: string; session: string }) {
   const [name, setName] = useState(rememberedName('reviewer'));
   const { player, driver, coder } = useReplay(token, session, name);
@@ -129,78 +153,36 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const model = useEmitter(driver.model);
   const [others, setOthers] = useState(true);
   const transcript = useEmitter(driver.transcript);
-  const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
-  const [bleeping, setBleeping] = useState(false);
-  const [details, setDetails] = useState(false);
-  const detailsButton = useRef<HTMLButtonElement>(null);
-  const bleepButton = useRef<HTMLButtonElement>(null);
+  const captions = useCaptions();
+  const bleeping = useDisclosure();
+  const details = useDisclosure();
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
   const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
   const { toggle, faster, copyLink } = useReplayKeys(driver, coder, layers);
   useMomentOfAddress(driver);
-  const ready = driver.summary !== undefined;
+  const { summary } = driver;
+  const ready = summary !== undefined;
   const isClosed = !ready && (driver.trouble !== '' || driver.connection.state === 'refused');
   const rename = (value: string) => {
     setName(value);
     coder.layer = `coder:${value}`;
     driver.connection.rename(value);
   };
-  const feed = useMemo(
-    () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
-    [driver.timeline],
-  );
-  if (driver.summary?.keptBack) return <KeptBack driver={driver} summary={driver.summary} />;
+  const feed = useFeed(driver);
+  const review = { driver, player, coder, layers, feed, atNs, others, onOthers: setOthers };
+  if (summary?.keptBack) return <KeptBack driver={driver} summary={summary} />;
   return (
     <div class="page replay">
-      {driver.summary && (
-        <PrintHead
-          part="session"
-          title={model.participant() || session}
-          lines={[
-            `Study: ${model.study?.name || 'none'}`,
-            `Recorded: ${date(driver.summary.beginNs)}`,
-            `Layers: ${name}’s, with its numbers${others ? '; all others' : ''}`,
-            `Picture and task: at ${clock(driver.seenNs() - driver.beginNs)}`,
-          ]}
-        />
-      )}
-      <TopBar help={ready ? [...PLAYER_KEYS, ...coder.help(), ...LIST_KEYS] : []}>
-        <Crumbs
-          study={model.study?.name ?? ''}
-          who={model.participant() || session}
-          when={driver.summary ? date(driver.summary.beginNs) : ''}
-        />
-        <StateBadge
-          state={driver.state()}
-          label={driver.connection.state === 'open' ? driver.state() : connectionWords(driver.connection)}
-        />
-        {driver.hasSound && <HearButton sound={driver.sound} />}
-        {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
-          <span class="hint">silent at {driver.speed}×</span>
-        )}
-        {driver.connection.isModerator && (
-          <button
-            type="button"
-            ref={detailsButton}
-            aria-expanded={details}
-            disabled={!ready}
-            onClick={() => setDetails(!details)}
-          >
-            Session…
-          </button>
-        )}
-        {driver.connection.isModerator && ready && (
-          <WithdrawButton
-            connection={driver.connection}
-            session={session}
-            participant={model.participant()}
-            beginNs={driver.beginNs}
-            nowNs={atNs}
-          />
-        )}
-        <span class="spring" />
-        {driver.connection.state !== 'refused' && <NameField label="Coding as" value={name} onChange={rename} />}
-      </TopBar>
+      {summary && <SessionHead driver={driver} summary={summary} session={session} name={name} others={others} />}
+      <SessionBar
+        driver={driver}
+        coder={coder}
+        session={session}
+        name={name}
+        onRename={rename}
+        details={details}
+        atNs={atNs}
+      />
       {isClosed ? (
         <main class="start">
           <Closed driver={driver} />
@@ -208,84 +190,27 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       ) : (
         <Closed driver={driver} />
       )}
-      {driver.summary && <Damage summary={driver.summary} />}
+      {summary && <Damage summary={summary} />}
       <main class="work" hidden={isClosed}>
         <ReplayStage driver={driver} player={player} atNs={atNs}>
-          {captions && transcript.cues.length > 0 && (
+          {captions.isShown && transcript.cues.length > 0 && (
             <Captions transcript={transcript} player={player} atNs={atNs} />
           )}
         </ReplayStage>
-        <aside class="side" aria-label="Task, tags, events and transcript">
-          {details && (
-            <SessionDetails
-              model={model}
-              connection={driver.connection}
-              onDone={() => {
-                setDetails(false);
-                requestAnimationFrame(() => detailsButton.current?.focus());
-              }}
-            />
-          )}
-          <TaskPanel driver={driver} player={player} coder={coder} layers={layers} atNs={atNs} />
-          <ReviewList
-            driver={driver}
-            player={player}
-            coder={coder}
-            layers={layers}
-            feed={feed}
-            atNs={atNs}
-            others={others}
-            onOthers={setOthers}
-          />
-          <OpportunityList coder={coder} />
-          <NoteField coder={coder} why={() => driver.whyClosed()} />
-        </aside>
+        <Side review={review} details={details} />
       </main>
       <footer class="bottom" hidden={isClosed}>
         <Undelivered coder={coder} />
         <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
-          <button
-            type="button"
-            disabled={!ready}
-            title="Copy a link to this moment (shift+L); it has no key in it"
-            onClick={() => void copyLink()}
-          >
-            Copy link
-          </button>
-          {transcript.cues.length > 0 && (
-            <button
-              type="button"
-              aria-pressed={captions}
-              aria-label="CC captions"
-              title={captions ? 'Hide the captions' : 'Show what is said below the picture'}
-              onClick={() => {
-                localStorage.setItem('captions', captions ? 'no' : 'yes');
-                setCaptions(!captions);
-              }}
-            >
-              CC
-            </button>
-          )}
-          {driver.hasSound && (
-            <button
-              type="button"
-              ref={bleepButton}
-              disabled={!ready}
-              aria-expanded={bleeping}
-              title="Keep a span of the sound from everybody, such as a name that was said"
-              onClick={() => setBleeping(!bleeping)}
-            >
-              Bleep…
-            </button>
-          )}
+          <Tools driver={driver} captions={captions} bleeping={bleeping} onCopyLink={() => void copyLink()} />
         </Transport>
-        {bleeping && (
+        {bleeping.isOpen && (
           <BleepForm
             driver={driver}
             coder={coder}
             onDone={() => {
-              setBleeping(false);
-              bleepButton.current?.focus();
+              bleeping.setOpen(false);
+              bleeping.button.current?.focus();
             }}
           />
         )}
@@ -297,6 +222,169 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         />
       </footer>
     </div>
+  );
+}
+
+/** Head of the printed session. */
+function SessionHead({
+  driver,
+  summary,
+  session,
+  name,
+  others,
+}: {
+  driver: RecordedDriver;
+  summary: SessionSummary;
+  session: string;
+  name: string;
+  others: boolean;
+}) {
+  const { model } = driver;
+  return (
+    <PrintHead
+      part="session"
+      title={model.participant() || session}
+      lines={[
+        `Study: ${model.study?.name || 'none'}`,
+        `Recorded: ${date(summary.beginNs)}`,
+        `Layers: ${name}’s, with its numbers${others ? '; all others' : ''}`,
+        `Picture and task: at ${clock(driver.seenNs() - driver.beginNs)}`,
+      ]}
+    />
+  );
+}
+
+/** Top bar: the session and its state, sound, a moderator's corrections, the coder's name. */
+function SessionBar({
+  driver,
+  coder,
+  session,
+  name,
+  onRename,
+  details,
+  atNs,
+}: {
+  driver: RecordedDriver;
+  coder: Coder;
+  session: string;
+  name: string;
+  onRename: (name: string) => void;
+  details: Disclosure;
+  atNs: () => bigint;
+}) {
+  const { model, summary } = driver;
+  const ready = summary !== undefined;
+  return (
+    <TopBar help={ready ? [...PLAYER_KEYS, ...coder.help(), ...LIST_KEYS] : []}>
+      <Crumbs
+        study={model.study?.name ?? ''}
+        who={model.participant() || session}
+        when={summary ? date(summary.beginNs) : ''}
+      />
+      <StateBadge
+        state={driver.state()}
+        label={driver.connection.state === 'open' ? driver.state() : connectionWords(driver.connection)}
+      />
+      {driver.hasSound && <HearButton sound={driver.sound} />}
+      {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
+        <span class="hint">silent at {driver.speed}×</span>
+      )}
+      {driver.connection.isModerator && (
+        <button
+          type="button"
+          ref={details.button}
+          aria-expanded={details.isOpen}
+          disabled={!ready}
+          onClick={() => details.setOpen(!details.isOpen)}
+        >
+          Session…
+        </button>
+      )}
+      {driver.connection.isModerator && ready && (
+        <WithdrawButton
+          connection={driver.connection}
+          session={session}
+          participant={model.participant()}
+          beginNs={driver.beginNs}
+          nowNs={atNs}
+        />
+      )}
+      <span class="spring" />
+      {driver.connection.state !== 'refused' && <NameField label="Coding as" value={name} onChange={onRename} />}
+    </TopBar>
+  );
+}
+
+/** Column beside the picture. */
+function Side({ review, details }: { review: Review; details: Disclosure }) {
+  const { driver, player, coder, layers, atNs } = review;
+  return (
+    <aside class="side" aria-label="Task, tags, events and transcript">
+      {details.isOpen && (
+        <SessionDetails
+          model={driver.model}
+          connection={driver.connection}
+          onDone={() => {
+            details.setOpen(false);
+            requestAnimationFrame(() => details.button.current?.focus());
+          }}
+        />
+      )}
+      <TaskPanel driver={driver} player={player} coder={coder} layers={layers} atNs={atNs} />
+      <ReviewList {...review} />
+      <OpportunityList coder={coder} />
+      <NoteField coder={coder} why={() => driver.whyClosed()} />
+    </aside>
+  );
+}
+
+/** Buttons beside the playback controls. */
+function Tools({
+  driver,
+  captions,
+  bleeping,
+  onCopyLink,
+}: {
+  driver: RecordedDriver;
+  captions: ReturnType<typeof useCaptions>;
+  bleeping: Disclosure;
+  onCopyLink: () => void;
+}) {
+  const ready = driver.summary !== undefined;
+  return (
+    <>
+      <button
+        type="button"
+        disabled={!ready}
+        title="Copy a link to this moment (shift+L); it has no key in it"
+        onClick={onCopyLink}
+      >
+        Copy link
+      </button>
+      {driver.transcript.cues.length > 0 && (
+        <button
+          type="button"
+          aria-pressed={captions.isShown}
+          aria-label="CC captions"
+          title={captions.isShown ? 'Hide the captions' : 'Show what is said below the picture'}
+          onClick={captions.toggle}
+        >
+          CC
+        </button>
+      )}
+      {driver.hasSound && (
+        <button
+          type="button"
+          ref={bleeping.button}
+          disabled={!ready}
+          aria-expanded={bleeping.isOpen}
+          title="Keep a span of the sound from everybody, such as a name that was said"
+          onClick={() => bleeping.setOpen(!bleeping.isOpen)}
+        >
+          Bleep…
+        </button>
+      )}
+    </>
   );
 }
 

@@ -3,6 +3,7 @@
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Act } from '../../gen/protocol/acts_pb';
+import type { SessionModel } from '../acts/model';
 import { useEmitter } from '../base/emitter';
 import { isTextField } from '../base/focus';
 import { hints, useKeys } from '../base/keys';
@@ -33,6 +34,18 @@ const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
 /* controls inside a row */
 const CONTROLS = 'button, a, input, select, textarea, summary, label, form, [popover]';
 
+/** A session under review, and the layers whose tags are listed. */
+export interface Review {
+  driver: RecordedDriver;
+  player: Player;
+  coder: Coder;
+  layers: (act: Act) => boolean;
+  feed: FeedItem[];
+  atNs: () => bigint;
+  others: boolean;
+  onOthers: (others: boolean) => void;
+}
+
 /** The moment shown, updated twice a second and on changes of the driver: lists need no update per frame. */
 export function useMoment(player: Player, atNs: () => bigint): bigint {
   const [, setStep] = useState(0n);
@@ -62,108 +75,96 @@ function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown,
   return { following, setFollowing };
 }
 
-/** Hint for a list without tags. */
-function emptyHint(keys: readonly string[]): string {
-  const codes = keys.length ? `Press a code’s key (${keys.join(', ')}) when something happens, or N` : 'Press N';
-  return `No tags yet. ${codes} to write a note.`;
+/** Rows at the moment shown: in each list the last one before it. */
+function useCurrentRows({ driver, player, layers, feed, atNs }: Review) {
+  const now = useMoment(player, atNs);
+  const marks = driver.model.marks().filter(({ act }) => layers(act));
+  const times = marks.map(({ act }) => ({ timeNs: act.body.value.mediaNs }));
+  const mark = marks[lastAtOrBefore(times, now)]?.act;
+  const eventTimes = useMemo(() => feed.map(({ atNs: timeNs }) => ({ timeNs })), [feed]);
+  const event = lastAtOrBefore(eventTimes, now);
+  const cue = useCueIndex(driver.transcript, player, atNs);
+  /** The last mark up to a time that can be changed here. */
+  const changeable = (ns: bigint, mayChange: (act: Act) => boolean) =>
+    marks.slice(0, lastAtOrBefore(times, ns) + 1).findLast(({ act }) => mayChange(act))?.act;
+  return { now, mark, event, cue, changeable };
 }
 
-export function ReviewList({
-  driver,
-  player,
-  coder,
-  layers,
-  feed,
-  atNs,
-  others,
-  onOthers,
-}: {
-  driver: RecordedDriver;
-  player: Player;
-  coder: Coder;
-  layers: (act: Act) => boolean;
-  feed: FeedItem[];
-  atNs: () => bigint;
-  others: boolean;
-  onOthers: (others: boolean) => void;
-}) {
+/** Scroll to a tag just set, and follow again. */
+function useNewTag(coder: Coder, isListed: boolean, setFollowing: (following: boolean) => void): void {
+  const newest = coder.model.lastOwn()?.act.id ?? '';
+  const known = useRef(newest);
+  useLayoutEffect(() => {
+    const act = newest && newest !== known.current ? coder.model.entry(newest)?.act : undefined;
+    known.current = newest;
+    if (!act || !isListed) return;
+    coder.reveal(act);
+    setFollowing(true);
+  }, [newest]);
+}
+
+/** Open the editor of a tag, once its list is rendered. */
+function openEditor(panel: RefObject<HTMLDivElement | null>, coder: Coder, act: Act): void {
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      const why = coder.unseen(act);
+      if (why) hints.show(why);
+      else panel.current?.querySelector<HTMLElement>(`[data-act="${act.id}"] [aria-expanded=false]`)?.click();
+    }),
+  );
+}
+
+/** Time of the tag or note of a clicked row; none for the row's controls. */
+function rowNs(target: Element, model: SessionModel): bigint | undefined {
+  const id = target.closest(CONTROLS) ? undefined : target.closest<HTMLElement>('[data-act]')?.dataset.act;
+  const act = id ? model.entry(id)?.act : undefined;
+  return act?.body.case === 'tag' || act?.body.case === 'note' ? act.body.value.mediaNs : undefined;
+}
+
+export function ReviewList(review: Review) {
+  const { driver, coder } = review;
   const model = useEmitter(driver.model);
   const transcript = useEmitter(driver.transcript);
   const [tab, setTab] = useState<Tab>('tags');
   const panel = useRef<HTMLDivElement>(null);
-  const search = useSearch(model, feed, transcript);
-  const now = useMoment(player, atNs);
-  const marks = model.marks().filter(({ act }) => layers(act));
-  const times = marks.map(({ act }) => ({ timeNs: act.body.value.mediaNs }));
-  const current = marks[lastAtOrBefore(times, now)]?.act;
-  const eventTimes = useMemo(() => feed.map(({ atNs: timeNs }) => ({ timeNs })), [feed]);
-  const eventIndex = lastAtOrBefore(eventTimes, now);
-  const cueIndex = useCueIndex(transcript, player, atNs);
+  const search = useSearch(model, review.feed, transcript);
+  const rows = useCurrentRows(review);
   const isSearching = search.query.trim() !== '';
-  const newest = model.lastOwn()?.act.id ?? '';
   const reveal = () => {
     if (isSearching) return;
     if (tab === 'tags') {
-      if (current) coder.reveal(current);
+      if (rows.mark) coder.reveal(rows.mark);
       return;
     }
     const row = panel.current?.querySelector<HTMLElement>('[aria-current=true]');
     if (panel.current && row) scrollInPanel(panel.current, row);
   };
-  const currentRow = { tags: current?.id, events: eventIndex, transcript: cueIndex }[tab];
+  const currentRow = { tags: rows.mark?.id, events: rows.event, transcript: rows.cue }[tab];
   const { following, setFollowing } = useFollowing(panel, `${tab} ${currentRow} ${isSearching}`, reveal);
-  /* scroll to a tag just set */
-  const known = useRef(newest);
-  useLayoutEffect(() => {
-    const act = newest && newest !== known.current ? model.entry(newest)?.act : undefined;
-    known.current = newest;
-    if (!act || tab !== 'tags' || isSearching) return;
-    coder.reveal(act);
-    setFollowing(true);
-  }, [newest]);
+  useNewTag(coder, tab === 'tags' && !isSearching, setFollowing);
   const go = (ns: bigint) => {
     setFollowing(true);
     driver.seek(ns);
   };
   const goTo = (item: SearchItem) => driver.seek(item.atNs);
   const edit = (): string => {
-    const here = driver.seenNs() + HERE_NS;
-    const mine = marks.slice(0, lastAtOrBefore(times, here) + 1).findLast(({ act }) => coder.mayChange(act))?.act;
+    const mine = rows.changeable(driver.seenNs() + HERE_NS, (act) => coder.mayChange(act));
     if (!mine) return 'no tag that you can change up to here';
     if (isSearching) search.type('');
     setTab('tags');
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        const why = coder.unseen(mine);
-        if (why) hints.show(why);
-        else panel.current?.querySelector<HTMLElement>(`[data-act="${mine.id}"] [aria-expanded=false]`)?.click();
-      }),
-    );
+    openEditor(panel, coder, mine);
     return '';
   };
   const focusSearch = () => document.getElementById('search')?.focus();
   useKeys({ e: edit, '/': focusSearch });
+  const choose = (one: Tab) => {
+    search.type('');
+    setTab(one);
+  };
   return (
     <>
       <div class="tabs">
-        <div role="tablist" aria-label="List">
-          {TABS.map(([one, title]) => (
-            <button
-              key={one}
-              type="button"
-              role="tab"
-              id={`tab-${one}`}
-              aria-selected={tab === one && !isSearching}
-              aria-controls="side-panel"
-              onClick={() => {
-                search.type('');
-                setTab(one);
-              }}
-            >
-              {title}
-            </button>
-          ))}
-        </div>
+        <TabList selected={isSearching ? undefined : tab} onChoose={choose} />
         <SearchField search={search} onGo={goTo} onLeave={() => setFollowing(true)} />
       </div>
       <div
@@ -174,46 +175,14 @@ export function ReviewList({
         aria-labelledby={`tab-${tab}`}
         tabIndex={0}
         onClick={(click) => {
-          const target = click.target as Element;
-          const id = target.closest(CONTROLS) ? undefined : target.closest<HTMLElement>('[data-act]')?.dataset.act;
-          const act = id ? model.entry(id)?.act : undefined;
-          if (act?.body.case === 'tag' || act?.body.case === 'note') go(act.body.value.mediaNs);
+          const ns = rowNs(click.target as Element, model);
+          if (ns !== undefined) go(ns);
         }}
       >
         {isSearching ? (
           <SearchResults search={search} beginNs={driver.beginNs} onGo={goTo} />
-        ) : tab === 'transcript' ? (
-          <TranscriptPanel
-            transcript={transcript}
-            session={driver.session}
-            index={cueIndex}
-            beginNs={driver.beginNs}
-            onGo={go}
-          />
-        ) : tab === 'tags' ? (
-          <>
-            <label class="check small layers">
-              <input type="checkbox" checked={others} onChange={(change) => onOthers(change.currentTarget.checked)} />
-              all layers
-            </label>
-            <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
-            <MarkList
-              coder={coder}
-              beginNs={driver.beginNs}
-              onGo={go}
-              layers={layers}
-              currentNs={now}
-              hint={driver.summary ? emptyHint(model.study?.codes.map(({ key }) => key.toUpperCase()) ?? []) : ''}
-            />
-          </>
         ) : (
-          <EventList
-            items={feed}
-            beginNs={driver.beginNs}
-            onGo={go}
-            currentNs={now}
-            empty="No events: nothing of the input was recorded in this session, or nothing was done."
-          />
+          <ListOfTab tab={tab} review={review} rows={rows} onGo={go} />
         )}
         {!following && !isSearching && (
           <p class="backtonow">
@@ -225,4 +194,97 @@ export function ReviewList({
       </div>
     </>
   );
+}
+
+function TabList({ selected, onChoose }: { selected: Tab | undefined; onChoose: (tab: Tab) => void }) {
+  return (
+    <div role="tablist" aria-label="List">
+      {TABS.map(([one, title]) => (
+        <button
+          key={one}
+          type="button"
+          role="tab"
+          id={`tab-${one}`}
+          aria-selected={selected === one}
+          aria-controls="side-panel"
+          onClick={() => onChoose(one)}
+        >
+          {title}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function ListOfTab({
+  tab,
+  review,
+  rows,
+  onGo,
+}: {
+  tab: Tab;
+  review: Review;
+  rows: ReturnType<typeof useCurrentRows>;
+  onGo: (ns: bigint) => void;
+}) {
+  const { driver } = review;
+  switch (tab) {
+    case 'tags':
+      return <TagList review={review} currentNs={rows.now} onGo={onGo} />;
+    case 'events':
+      return (
+        <EventList
+          items={review.feed}
+          beginNs={driver.beginNs}
+          onGo={onGo}
+          currentNs={rows.now}
+          empty="No events: nothing of the input was recorded in this session, or nothing was done."
+        />
+      );
+    case 'transcript':
+      return (
+        <TranscriptPanel
+          transcript={driver.transcript}
+          session={driver.session}
+          index={rows.cue}
+          beginNs={driver.beginNs}
+          onGo={onGo}
+        />
+      );
+  }
+}
+
+/** Bleeps, tags and notes, of all layers or the own one. */
+function TagList({
+  review: { driver, coder, layers, others, onOthers },
+  currentNs,
+  onGo,
+}: {
+  review: Review;
+  currentNs: bigint;
+  onGo: (ns: bigint) => void;
+}) {
+  return (
+    <>
+      <label class="check small layers">
+        <input type="checkbox" checked={others} onChange={(change) => onOthers(change.currentTarget.checked)} />
+        all layers
+      </label>
+      <BleepList coder={coder} beginNs={driver.beginNs} onGo={onGo} />
+      <MarkList
+        coder={coder}
+        beginNs={driver.beginNs}
+        onGo={onGo}
+        layers={layers}
+        currentNs={currentNs}
+        hint={driver.summary ? emptyHint(driver.model.study?.codes.map(({ key }) => key.toUpperCase()) ?? []) : ''}
+      />
+    </>
+  );
+}
+
+/** Hint for a list without tags. */
+function emptyHint(keys: readonly string[]): string {
+  const codes = keys.length ? `Press a code’s key (${keys.join(', ')}) when something happens, or N` : 'Press N';
+  return `No tags yet. ${codes} to write a note.`;
 }

@@ -1,10 +1,10 @@
 // Task at the moment shown: outcome, metrics in this layer, opportunities.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Act, type OpportunityScore, OpportunityScore_Score } from '../../gen/protocol/acts_pb';
+import { type Act, type Attempt, type OpportunityScore, OpportunityScore_Score } from '../../gen/protocol/acts_pb';
 import { Study_CountsAs } from '../../gen/protocol/study_pb';
 import type { AttemptMetrics, Metrics } from '../../gen/protocol/wire_pb';
-import { attemptBegin, outcomeName, scoreAct } from '../acts/model';
+import { attemptBegin, outcomeName, scoreAct, type SessionModel } from '../acts/model';
 import { clock, count, duration } from '../base/format';
 import type { RecordedDriver } from '../driver/recorded';
 import { AttemptEditor } from '../marks/correct';
@@ -78,6 +78,16 @@ function actsOf(driver: RecordedDriver): string {
     .join();
 }
 
+/** The attempt at a moment: the running one, the last before it, or the first. */
+function currentAttempt(model: SessionModel, now: bigint): { id: string; attempt: Attempt } | undefined {
+  const attempts = model.attempts();
+  return (
+    model.attemptAt(now) ??
+    attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
+    attempts[0]
+  );
+}
+
 /** The panel; folded, only title and main figures in a few lines. */
 export function TaskPanel({
   driver,
@@ -99,11 +109,7 @@ export function TaskPanel({
   const [chosen, setChosen] = useState<boolean>();
   const [correcting, setCorrecting] = useState('');
   const pencil = useRef<HTMLButtonElement>(null);
-  const attempts = model.attempts();
-  const current =
-    model.attemptAt(now) ??
-    attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
-    attempts[0];
+  const current = currentAttempt(model, now);
   if (!driver.summary) return null;
   if (!current)
     return (
@@ -115,37 +121,14 @@ export function TaskPanel({
   /* the attempt being corrected stays, even if its new times exclude the playhead */
   const edited = model.entries('attempt').find(({ act }) => act.id === correcting);
   const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
-  const title = task?.title ?? current.attempt.task;
   const open = chosen ?? isRoomy;
   const contradictions = row?.contradictions ?? [];
   return (
     <section class={`taskpanel ${open ? '' : 'folded'}`} aria-label="Task at this moment">
-      <div class="row">
-        <h2 title={title}>{title}</h2>
-        <span class="spring" />
-        <button
-          type="button"
-          class="quiet small"
-          aria-expanded={open}
-          aria-label={open ? 'Fold the task away' : 'Unfold the task'}
-          onClick={() => setChosen(!open)}
-        >
-          <Icon name={open ? 'up' : 'down'} />
-        </button>
-      </div>
+      <TaskTitle title={task?.title ?? current.attempt.task} isOpen={open} onFold={() => setChosen(!open)} />
       <p class="row wrap facts">
         <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
-        {!open && contradictions.length > 0 && (
-          <button
-            type="button"
-            class="small doubt"
-            title={contradictions.join('\n')}
-            aria-label={`Unfold the task: ${contradictions.join('; ')}`}
-            onClick={() => setChosen(true)}
-          >
-            !
-          </button>
-        )}
+        {!open && contradictions.length > 0 && <Doubt contradictions={contradictions} onUnfold={() => setChosen(true)} />}
         {row && <Numbers row={row} others={errorsOfOthers(coder, layers, current.id)} />}
         <NotJudged coder={coder} isOfLayer={layers} attempt={current.id} />
         {driver.connection.isModerator && (
@@ -174,36 +157,89 @@ export function TaskPanel({
           }}
         />
       )}
-      {contradictions.length > 0 && (
-        <div class="unfolded">
-          {contradictions.map((text) => (
-            <Notice key={text} kind="warning">
-              {text}
-            </Notice>
-          ))}
-        </div>
-      )}
+      {contradictions.length > 0 && <Contradictions contradictions={contradictions} />}
       {task && task.opportunities.length > 0 && (
         <Opportunities driver={driver} coder={coder} attempt={current.id} row={row} />
       )}
-      {attempts.length > 1 && (
-        <nav class="row wrap unfolded" aria-label="Tasks">
-          {attempts.map(({ id, attempt }) => (
-            <button
-              key={id}
-              type="button"
-              class="link small"
-              aria-current={id === current.id ? 'true' : undefined}
-              onClick={() => driver.seek(attemptBegin(attempt))}
-            >
-              {model.task(attempt.task)?.title ?? attempt.task}
-              {attempt.number > 1 && ` (${attempt.number})`}
-              {id !== current.id && <NotJudgedOf number={coder.notJudged(layers, id).length} />}
-            </button>
-          ))}
-        </nav>
-      )}
+      {model.attempts().length > 1 && <Attempts driver={driver} coder={coder} layers={layers} current={current.id} />}
     </section>
+  );
+}
+
+function TaskTitle({ title, isOpen, onFold }: { title: string; isOpen: boolean; onFold: () => void }) {
+  return (
+    <div class="row">
+      <h2 title={title}>{title}</h2>
+      <span class="spring" />
+      <button
+        type="button"
+        class="quiet small"
+        aria-expanded={isOpen}
+        aria-label={isOpen ? 'Fold the task away' : 'Unfold the task'}
+        onClick={onFold}
+      >
+        <Icon name={isOpen ? 'up' : 'down'} />
+      </button>
+    </div>
+  );
+}
+
+/** Sign of contradictions in a folded panel. */
+function Doubt({ contradictions, onUnfold }: { contradictions: readonly string[]; onUnfold: () => void }) {
+  return (
+    <button
+      type="button"
+      class="small doubt"
+      title={contradictions.join('\n')}
+      aria-label={`Unfold the task: ${contradictions.join('; ')}`}
+      onClick={onUnfold}
+    >
+      !
+    </button>
+  );
+}
+
+function Contradictions({ contradictions }: { contradictions: readonly string[] }) {
+  return (
+    <div class="unfolded">
+      {contradictions.map((text) => (
+        <Notice key={text} kind="warning">
+          {text}
+        </Notice>
+      ))}
+    </div>
+  );
+}
+
+/** Links to all attempts of the session. */
+function Attempts({
+  driver,
+  coder,
+  layers,
+  current,
+}: {
+  driver: RecordedDriver;
+  coder: Coder;
+  layers: (act: Act) => boolean;
+  current: string;
+}) {
+  const { model } = driver;
+  return (
+    <nav class="row wrap unfolded" aria-label="Tasks">
+      {model.attempts().map(({ id, attempt }) => (
+        <button
+          key={id}
+          type="button"
+          class="link small"
+          aria-current={id === current ? 'true' : undefined}
+          onClick={() => driver.seek(attemptBegin(attempt))}
+        >
+          {model.task(attempt.task)?.title ?? attempt.task}
+          {attempt.number > 1 && ` (${attempt.number})`}
+          {id !== current && <NotJudgedOf number={coder.notJudged(layers, id).length} />}
+        </button>
+      ))}
+    </nav>
   );
 }
 

@@ -83,6 +83,62 @@ function wordsOf(modalities: ReadonlySet<string>, uses: ReadonlySet<string>, fro
   return `Nothing of this session will be shown, exported or counted any more${begin}.${running ? ' The recording ends now.' : ''}`;
 }
 
+/** Choices of the form: parts of the consent taken back, from when, and why. */
+function useWithdrawal() {
+  const [modalities, setModalities] = useState<ReadonlySet<string>>(new Set(MODALITIES.map(([one]) => one)));
+  const [uses, setUses] = useState<ReadonlySet<string>>(new Set(USES.map(([use]) => use)));
+  const [later, setLater] = useState(false);
+  const [reason, setReason] = useState('');
+  const act = (atNs: bigint) =>
+    withdrawalAct({
+      modalities: chosen(MODALITIES, modalities),
+      uses: chosen(USES, uses),
+      fromNs: later ? atNs : 0n,
+      reason: reason.trim(),
+    });
+  return { modalities, setModalities, uses, setUses, later, setLater, reason, setReason, act };
+}
+
+type Withdrawal = ReturnType<typeof useWithdrawal>;
+
+/** @param at  the moment shown, as text */
+function WithdrawalFields({ withdrawal, at }: { withdrawal: Withdrawal; at: string }) {
+  const { modalities, uses, later, reason } = withdrawal;
+  return (
+    <>
+      <Choice title="Taken back" all={MODALITIES} wanted={modalities} onChange={withdrawal.setModalities} />
+      <Choice title="for" all={USES} wanted={uses} onChange={withdrawal.setUses} />
+      <label class="check">
+        <input type="checkbox" checked={later} onChange={(event) => withdrawal.setLater(event.currentTarget.checked)} />
+        only of what was recorded from {at} on
+      </label>
+      <label class="asked">
+        Why
+        <input
+          value={reason}
+          maxLength={200}
+          autocomplete="off"
+          onInput={(event) => withdrawal.setReason(event.currentTarget.value)}
+        />
+      </label>
+    </>
+  );
+}
+
+/** The second confirmation. */
+function Consequences({ withdrawal, at, running }: { withdrawal: Withdrawal; at: string; running: boolean }) {
+  const { modalities, uses, later } = withdrawal;
+  return (
+    <>
+      <p>{wordsOf(modalities, uses, later ? at : '', running)}</p>
+      <p>
+        The recording stays on this machine, and the withdrawal can be undone. <b>It deletes nothing:</b> for that
+        there is <code>uxrec erase</code>, or “Delete” in the library.
+      </p>
+    </>
+  );
+}
+
 function WithdrawDialog({
   connection,
   session,
@@ -101,24 +157,16 @@ function WithdrawDialog({
   onDone: () => void;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [modalities, setModalities] = useState<ReadonlySet<string>>(new Set(MODALITIES.map(([one]) => one)));
-  const [uses, setUses] = useState<ReadonlySet<string>>(new Set(USES.map(([use]) => use)));
-  const [later, setLater] = useState(false);
-  const [reason, setReason] = useState('');
+  const withdrawal = useWithdrawal();
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState('');
   useLayoutEffect(() => dialog.current?.showModal(), []);
-  const from = later ? clock(atNs - beginNs, 1) : '';
+  const at = clock(atNs - beginNs, 1);
+  const isEmpty = withdrawal.modalities.size === 0 || withdrawal.uses.size === 0;
   const withdraw = async () => {
     setBusy(true);
-    const act = withdrawalAct({
-      modalities: chosen(MODALITIES, modalities),
-      uses: chosen(USES, uses),
-      fromNs: later ? atNs : 0n,
-      reason: reason.trim(),
-    });
-    const why = await put(connection, session, act);
+    const why = await put(connection, session, withdrawal.act(atNs));
     setBusy(false);
     setTrouble(why);
     if (!why) dialog.current?.close();
@@ -134,39 +182,13 @@ function WithdrawDialog({
       >
         <h2 id="withdraw-title">{asked ? 'Take this consent back?' : `${participant || 'The participant'} takes consent back`}</h2>
         {asked ? (
-          <>
-            <p>{wordsOf(modalities, uses, from, running)}</p>
-            <p>
-              The recording stays on this machine, and the withdrawal can be undone. <b>It deletes nothing:</b> for that
-              there is <code>uxrec erase</code>, or “Delete” in the library.
-            </p>
-          </>
+          <Consequences withdrawal={withdrawal} at={at} running={running} />
         ) : (
-          <>
-            <Choice title="Taken back" all={MODALITIES} wanted={modalities} onChange={setModalities} />
-            <Choice title="for" all={USES} wanted={uses} onChange={setUses} />
-            <label class="check">
-              <input type="checkbox" checked={later} onChange={(event) => setLater(event.currentTarget.checked)} />
-              only of what was recorded from {clock(atNs - beginNs, 1)} on
-            </label>
-            <label class="asked">
-              Why
-              <input
-                value={reason}
-                maxLength={200}
-                autocomplete="off"
-                onInput={(event) => setReason(event.currentTarget.value)}
-              />
-            </label>
-          </>
+          <WithdrawalFields withdrawal={withdrawal} at={at} />
         )}
         {trouble && <Notice kind="error">{trouble}</Notice>}
         <div class="row">
-          <button
-            type="submit"
-            class={asked ? 'danger' : 'primary'}
-            disabled={busy || modalities.size === 0 || uses.size === 0}
-          >
+          <button type="submit" class={asked ? 'danger' : 'primary'} disabled={busy || isEmpty}>
             {asked ? 'Take it back' : 'Next'}
           </button>
           <button type="button" onClick={() => (asked ? setAsked(false) : dialog.current?.close())}>
