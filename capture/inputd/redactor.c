@@ -444,10 +444,10 @@ void redactor_key(struct redactor *redactor, const struct key_event *key)
 		if (key->action != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
 			return;
 	} else {
-		left.key_class = (uint8_t)key->key_class;
-		left.action = (uint8_t)key->action;
+		left.key_class = (unsigned)key->key_class & 15u;
+		left.action = (unsigned)key->action & 7u;
 		if (redactor->now == KEY_POLICY_CLASSES && redactor->shortcuts)
-			left.modifiers = shortcut_of(redactor, key);
+			left.modifiers = shortcut_of(redactor, key) & 15u;
 		if (redactor->now == KEY_POLICY_FULL || left.modifiers)
 			left.code = key->code;
 	}

@@ -25,8 +25,8 @@
 #define REDACTOR_CLASSES_NS (100 * NS_PER_MS)
 #define REDACTOR_COUNTS_NS  (250 * NS_PER_MS)
 
-/* Room for a keyboard that floods with 24,000 events a second during the hold time. */
-#define REDACTOR_KEYS_LIMIT 32768
+/* Room for a keyboard with 14,000 events a second during the hold time; the excess is dropped, as a gap. */
+#define REDACTOR_KEYS_LIMIT 16384
 
 /* Ring of the newest buttons, for the `buttons_before` of keys. */
 #define REDACTOR_BUTTONS_LIMIT 256
@@ -35,13 +35,16 @@
 struct redactor_key {
 	int64_t time_ns;
 	uint32_t device;
-	uint16_t code;     /* 0 if it must not be reported */
-	uint8_t key_class; /* Uxrec__KeyClass */
-	uint8_t action;    /* Uxrec__KeyAction */
-	uint8_t modifiers; /* of a shortcut, else 0 */
-	bool confirmed;    /* modifiers confirmed by redactor_settle() */
-	bool moves_focus;  /* may move the focus */
+	uint16_t code;            /* 0 if it must not be reported */
+	unsigned key_class : 4;   /* Uxrec__KeyClass */
+	unsigned action : 3;      /* Uxrec__KeyAction */
+	unsigned modifiers : 4;   /* of a shortcut, else 0 */
+	unsigned confirmed : 1;   /* modifiers confirmed by redactor_settle() */
+	unsigned moves_focus : 1; /* may move the focus */
 };
+
+/* the ring is locked into memory */
+_Static_assert(sizeof(struct redactor_key) == 16, "a waiting key");
 
 /** Zero-initialised with @p out, then redactor_start(). */
 struct redactor {
