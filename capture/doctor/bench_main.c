@@ -5,6 +5,7 @@
 
 #include "capture/screen/encoder.h"
 #include "capture/screen/screen.h"
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
@@ -68,9 +69,9 @@ static struct {
 
 struct measured {
 	int64_t cpu_ns, bytes;
-	int pictures;       /* pictures taken */
-	double *delays_ms;  /* latency from a change to its packet */
-	size_t count, room; /* length and capacity */
+	int pictures;      /* pictures taken */
+	double *delays_ms; /* latency from a change to its packet */
+	size_t count;
 };
 
 /* ---- reproducible screen ---- */
@@ -327,16 +328,8 @@ struct listener {
 
 static void note_delay(struct measured *measured, double ms)
 {
-	if (measured->count == measured->room) {
-		size_t room = measured->room ? 2 * measured->room : 256;
-		double *more = realloc(measured->delays_ms, room * sizeof(*more));
-
-		if (!more)
-			return;
-		measured->delays_ms = more;
-		measured->room = room;
-	}
-	measured->delays_ms[measured->count++] = ms;
+	if (array_grow(measured->delays_ms, measured->count))
+		measured->delays_ms[measured->count++] = ms;
 }
 
 static void note_encoder(struct listener *listener, const struct packet *packet)

@@ -5,6 +5,7 @@
 #include "capture/input/input.h"
 #include "capture/input/filter.h"
 #include "protocol/os/folder.h"
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -31,8 +32,6 @@ typedef Uxrec__DoctorReport__Finding Finding;
 static Finding *__attribute__((format(printf, 5, 6))) add_finding(Uxrec__DoctorReport *report,
 	int level, const char *subject, const char *advice, const char *format, ...)
 {
-	Finding **findings =
-		realloc(report->findings, (report->n_findings + 1) * sizeof(*findings));
 	Finding *finding = malloc(sizeof(*finding));
 	char *text = NULL;
 	va_list args;
@@ -41,9 +40,7 @@ static Finding *__attribute__((format(printf, 5, 6))) add_finding(Uxrec__DoctorR
 	va_start(args, format);
 	n = vasprintf(&text, format, args);
 	va_end(args);
-	if (findings)
-		report->findings = findings;
-	if (!findings || !finding || n < 0) {
+	if (!finding || n < 0 || !array_grow(report->findings, report->n_findings)) {
 		free(finding);
 		return NULL;
 	}
@@ -61,16 +58,12 @@ static Finding *__attribute__((format(printf, 5, 6))) add_finding(Uxrec__DoctorR
 static void __attribute__((format(printf, 2, 3)))
 add_detail(Finding *finding, const char *format, ...)
 {
-	char **details = finding
-		? realloc(finding->details, (finding->n_details + 1) * sizeof(*details))
-		: NULL;
 	va_list args;
 
-	if (!details)
+	if (!finding || !array_grow(finding->details, finding->n_details))
 		return;
-	finding->details = details;
 	va_start(args, format);
-	if (vasprintf(&details[finding->n_details], format, args) >= 0)
+	if (vasprintf(&finding->details[finding->n_details], format, args) >= 0)
 		finding->n_details++;
 	va_end(args);
 }

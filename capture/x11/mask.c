@@ -2,6 +2,7 @@
 
 #include "capture/screen/monitors.h"
 #include "capture/x11/mask_internal.h"
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
@@ -101,16 +102,9 @@ struct top *mask_x11_add(struct mask_x11 *mask, xcb_window_t window)
 
 	if (top)
 		return top;
-	if (mask->count == mask->capacity) {
-		size_t capacity = mask->capacity ? 2 * mask->capacity : 64;
-		struct top *tops = realloc(mask->tops, capacity * sizeof(*tops));
-
-		if (!tops) {
-			mask->out_of_memory = true; /* from now on everything is hidden */
-			return NULL;
-		}
-		mask->tops = tops;
-		mask->capacity = capacity;
+	if (!array_grow(mask->tops, mask->count)) {
+		mask->out_of_memory = true; /* from now on everything is hidden */
+		return NULL;
 	}
 	top = &mask->tops[mask->count++];
 	*top = (struct top){.id = window};

@@ -64,7 +64,7 @@ struct mask_x11 {
 	struct rect screen;
 	int64_t updated_ns;
 	struct top *tops;
-	size_t count, capacity;
+	size_t count;
 	struct trace traces[TRACES];
 	int trace_count;
 	xcb_window_t focus; /* the root's child with the focus, while hidden; else none */

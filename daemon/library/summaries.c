@@ -1,5 +1,6 @@
 #include "daemon/library/summaries.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/folder.h"
 
@@ -19,7 +20,7 @@ struct entry {
 
 struct summaries {
 	struct entry *entries; /* newest session first, as in session_ids */
-	size_t count, capacity;
+	size_t count;
 	size_t size_bytes;
 };
 
@@ -97,21 +98,6 @@ static void clear(struct summaries *summaries, struct entry *entry)
 	free(entry->data);
 }
 
-static bool grow(struct summaries *summaries)
-{
-	size_t capacity = summaries->capacity ? summaries->capacity * 2 : 64;
-	struct entry *entries;
-
-	if (summaries->count < summaries->capacity)
-		return true;
-	entries = realloc(summaries->entries, capacity * sizeof(*entries));
-	if (!entries)
-		return false;
-	summaries->entries = entries;
-	summaries->capacity = capacity;
-	return true;
-}
-
 void summaries_put(struct summaries *summaries, const char *id, uint64_t stamp, struct view packed)
 {
 	size_t at = position(summaries, id);
@@ -122,7 +108,8 @@ void summaries_put(struct summaries *summaries, const char *id, uint64_t stamp, 
 		memmove(summaries->entries + at, summaries->entries + at + 1,
 			(--summaries->count - at) * sizeof(entry));
 	}
-	if (summaries->size_bytes + cost(&entry) > SUM_BYTES_LIMIT || !grow(summaries))
+	if (summaries->size_bytes + cost(&entry) > SUM_BYTES_LIMIT ||
+		!array_grow(summaries->entries, summaries->count))
 		return;
 	entry.data = malloc(packed.size_bytes + 1);
 	if (!entry.data)

@@ -1,6 +1,7 @@
 #include "daemon/record/live.h"
 
 #include "daemon/record/recorder.h"
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
@@ -176,24 +177,19 @@ bool live_accepts_notes(struct live *live, const char *session, const char *prin
 
 int live_set_muted(struct live *live, bool muted, int64_t at_ns)
 {
-	struct consent_span *grown;
 	int r = 0;
 
 	hub_set_muted(live->hub, muted, at_ns);
 	pthread_mutex_lock(&live->lock);
 	if (!muted && live->muted_count > 0) {
 		live->muted[live->muted_count - 1].to_ns = at_ns + MUTED_MARGIN_NS;
+	} else if (muted && array_grow(live->muted, live->muted_count)) {
+		live->muted[live->muted_count++] =
+			(struct consent_span){at_ns - MUTED_MARGIN_NS, INT64_MAX};
 	} else if (muted) {
-		grown = realloc(live->muted, (live->muted_count + 1) * sizeof(*grown));
-		if (grown) {
-			live->muted = grown;
-			grown[live->muted_count++] =
-				(struct consent_span){at_ns - MUTED_MARGIN_NS, INT64_MAX};
-		} else {
-			r = -ENOMEM;
-			if (live->muted_count > 0)
-				live->muted[live->muted_count - 1].to_ns = INT64_MAX;
-		}
+		r = -ENOMEM;
+		if (live->muted_count > 0)
+			live->muted[live->muted_count - 1].to_ns = INT64_MAX;
 	}
 	pthread_mutex_unlock(&live->lock);
 	return r;

@@ -2,6 +2,7 @@
 
 #include "daemon/station/internal.h"
 #include "protocol/acts/act.h"
+#include "protocol/base/array.h"
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"
@@ -310,12 +311,8 @@ int station_end_course(struct station *station, const char *author, struct error
 
 int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
 {
-	struct time_span *more =
-		reallocarray(station->pauses, station->pause_count + 1, sizeof(*station->pauses));
-
-	if (!more)
+	if (!array_grow(station->pauses, station->pause_count))
 		return -ENOMEM;
-	station->pauses = more;
 	station->pauses[station->pause_count++] =
 		(struct time_span){.from_ns = from_ns, .to_ns = to_ns};
 	return 0;

@@ -2,6 +2,7 @@
 
 #include "protocol/acts/act.h"
 #include "protocol/acts/act_check.h"
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/message_patch.h"
 
@@ -213,18 +214,12 @@ static struct act_thing *find_thing(const struct act_fold *fold, const char *id)
 /* Reserve one entry in both lists, so that settling cannot fail. */
 static struct act_thing *make_thing(struct act_fold *fold, const char *id)
 {
-	struct act_thing **things = realloc(fold->things, (fold->count + 1) * sizeof(*things));
-	const Uxrec__Act **state;
-	struct act_thing *thing;
+	struct act_thing **things, *thing;
 	size_t at;
 
-	if (!things)
+	if (!array_grow(fold->things, fold->count) || !array_grow(fold->state, fold->count))
 		return NULL;
-	fold->things = things;
-	state = realloc(fold->state, (fold->count + 1) * sizeof(*state));
-	if (!state)
-		return NULL;
-	fold->state = state;
+	things = fold->things;
 	thing = calloc(1, sizeof(*thing));
 	if (!thing)
 		return NULL;
@@ -274,14 +269,15 @@ static int add_patch(struct act_thing *thing, Uxrec__Act *act)
 	}
 	while (at > 0 && (order = act_order(act, thing->patches[at - 1])) < 0)
 		at--;
-	patches = at > 0 && order == 0
-		? NULL
-		: realloc(thing->patches, (thing->patch_count + 1) * sizeof(*patches));
-	if (!patches) {
+	if (at > 0 && order == 0) {
 		free_act(act);
-		return at > 0 && order == 0 ? 0 : -ENOMEM;
+		return 0;
 	}
-	thing->patches = patches;
+	if (!array_grow(thing->patches, thing->patch_count)) {
+		free_act(act);
+		return -ENOMEM;
+	}
+	patches = thing->patches;
 	memmove(patches + at + 1, patches + at, (thing->patch_count - at) * sizeof(act));
 	patches[at] = act;
 	thing->patch_count = prune(patches, thing->patch_count + 1, free_act);

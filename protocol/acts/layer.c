@@ -1,5 +1,6 @@
 #include "protocol/acts/layer.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -132,7 +133,7 @@ static int update_name(struct layers *layers, struct layer *layer, const Uxrec__
 
 int layers_add(struct layers *layers, const Uxrec__Act *act)
 {
-	struct layer *grown, layer = {.named_ns = act->wall_ns};
+	struct layer layer = {.named_ns = act->wall_ns};
 	int index = layers_index(layers, act), r;
 
 	if (index >= 0) {
@@ -141,10 +142,8 @@ int layers_add(struct layers *layers, const Uxrec__Act *act)
 	}
 	if (layers->count >= LAYERS_LIMIT)
 		return -E2BIG;
-	grown = realloc(layers->entries, (layers->count + 1) * sizeof(*grown));
-	if (!grown)
+	if (!array_grow(layers->entries, layers->count))
 		return -ENOMEM;
-	layers->entries = grown;
 	layer.text = strdup(act->layer);
 	layer.principal = strdup(identity(act));
 	layer.label = strdup(act->layer);
@@ -152,7 +151,7 @@ int layers_add(struct layers *layers, const Uxrec__Act *act)
 		finish_layer(&layer);
 		return -ENOMEM;
 	}
-	grown[layers->count++] = layer;
+	layers->entries[layers->count++] = layer;
 	r = set_labels(layers);
 	return r < 0 ? r : (int)layers->count - 1;
 }

@@ -1,5 +1,6 @@
 #include "protocol/file/reader_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/os/identity.h"
 #include "protocol/os/io.h"
 #include "protocol/channel.h"
@@ -74,7 +75,7 @@ static int declare_schema(
 	struct session_reader *reader, unsigned file, struct view content, uint64_t offset)
 {
 	struct mcap_schema parsed;
-	struct reader_schema **schemas, *schema;
+	struct reader_schema *schema;
 
 	if (mcap_parse_schema(content, &parsed) < 0 ||
 		parsed.data.size_bytes > READER_SCHEMA_LIMIT_BYTES) {
@@ -83,11 +84,9 @@ static int declare_schema(
 	}
 	if (schema_by_id(reader, parsed.id) || reader->schema_count >= READER_CHANNELS_LIMIT)
 		return 0; /* repeated, as in the summary */
-	schemas = realloc(reader->schemas, (reader->schema_count + 1) * sizeof(*schemas));
-	if (!schemas)
+	if (!array_grow(reader->schemas, reader->schema_count))
 		return -ENOMEM;
-	reader->schemas = schemas;
-	schema = schemas[reader->schema_count] = malloc(sizeof(*schema));
+	schema = reader->schemas[reader->schema_count] = malloc(sizeof(*schema));
 	if (!schema)
 		return -ENOMEM;
 	*schema = (struct reader_schema){
@@ -151,10 +150,9 @@ static int declare_channel(
 		reader_damage(reader, file, offset, "a channel whose schema is not declared");
 		return 0;
 	}
-	channels = realloc(reader->channels, (reader->channel_count + 1) * sizeof(*channels));
-	if (!channels)
+	if (!array_grow(reader->channels, reader->channel_count))
 		return -ENOMEM;
-	reader->channels = channels;
+	channels = reader->channels;
 	channel = malloc(sizeof(*channel));
 	if (!channel)
 		return -ENOMEM;
@@ -359,19 +357,16 @@ static int read_file_parts(struct session_reader *reader, unsigned number)
 static int add_segment(struct session_reader *reader, struct folder *folder, const char *name,
 	struct error *reterr)
 {
-	struct reader_file *files =
-		realloc(reader->files, (reader->file_count + 1) * sizeof(*files));
 	size_t chunks = reader->chunk_count, aux_records = reader->aux_record_count;
 	unsigned number = reader->file_count;
 	int r;
 
-	if (!files)
+	if (!array_grow(reader->files, reader->file_count))
 		return error_set(reterr, -ENOMEM, "no memory");
-	reader->files = files;
 	if (number >= READER_SEGMENTS_LIMIT)
 		return error_set(reterr, -EFBIG, "%s/%s: more than %d segments",
 			folder_path(folder), name, READER_SEGMENTS_LIMIT);
-	r = open_file(&files[number], folder, name, reterr);
+	r = open_file(&reader->files[number], folder, name, reterr);
 	if (r == 0) {
 		reader->file_count++;
 		reader->chunk_is_last = false;
@@ -381,7 +376,7 @@ static int add_segment(struct session_reader *reader, struct folder *folder, con
 				strerror(-r));
 	}
 	if (r < 0) {
-		close_file(&files[number]);
+		close_file(&reader->files[number]);
 		reader->file_count = number;
 		/* the chunks of others keep their order */
 		for (size_t i = chunks = 0; i < reader->chunk_count; i++)

@@ -1,5 +1,6 @@
 #include "protocol/file/reader_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/os/io.h"
@@ -12,18 +13,9 @@
 
 struct chunk_entry *reader_add_chunk(struct session_reader *reader, unsigned file)
 {
-	if (reader->chunk_count == reader->chunk_capacity) {
-		size_t capacity = reader->chunk_capacity ? reader->chunk_capacity * 2 : 256;
-		struct chunk_entry *chunks;
-
-		if (reader->chunk_count >= READER_CHUNKS_LIMIT)
-			return NULL;
-		chunks = realloc(reader->chunks, capacity * sizeof(*reader->chunks));
-		if (!chunks)
-			return NULL;
-		reader->chunks = chunks;
-		reader->chunk_capacity = capacity;
-	}
+	if (reader->chunk_count >= READER_CHUNKS_LIMIT ||
+		!array_grow(reader->chunks, reader->chunk_count))
+		return NULL;
 	reader->chunks[reader->chunk_count] = (struct chunk_entry){
 		.file = (uint16_t)file,
 		.first_channel = (uint32_t)(reader->chunk_channels.size_bytes / sizeof(uint16_t)),
@@ -48,16 +40,11 @@ static int add_chunk_channel(
 static int add_aux_record(struct session_reader *reader, unsigned file, uint8_t opcode,
 	uint64_t offset, uint64_t length)
 {
-	struct reader_aux_record *aux_records;
-
 	if (reader->aux_record_count >= READER_AUX_RECORDS_LIMIT)
 		return 0;
-	aux_records =
-		realloc(reader->aux_records, (reader->aux_record_count + 1) * sizeof(*aux_records));
-	if (!aux_records)
+	if (!array_grow(reader->aux_records, reader->aux_record_count))
 		return -ENOMEM;
-	reader->aux_records = aux_records;
-	aux_records[reader->aux_record_count++] =
+	reader->aux_records[reader->aux_record_count++] =
 		(struct reader_aux_record){offset, length, (uint16_t)file, opcode};
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "protocol/file/reader_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
 #include "protocol/limits.h"
@@ -49,16 +50,8 @@ static bool is_superseded(const struct session_reader *reader, const struct read
 static int add_message(struct loaded_chunk *loaded, size_t offset, const struct mcap_record *record,
 	const struct mcap_message *message)
 {
-	if (loaded->count == loaded->capacity) {
-		size_t wanted = loaded->capacity ? loaded->capacity * 2 : 64;
-		struct loaded_message *messages =
-			realloc(loaded->messages, wanted * sizeof(*messages));
-
-		if (!messages)
-			return -ENOMEM;
-		loaded->messages = messages;
-		loaded->capacity = wanted;
-	}
+	if (!array_grow(loaded->messages, loaded->count))
+		return -ENOMEM;
 	loaded->messages[loaded->count++] = (struct loaded_message){
 		.time_ns = (int64_t)message->log_time,
 		.offset = offset,
@@ -404,7 +397,7 @@ struct session_cursor {
 	uint64_t known;
 	size_t next_chunk;
 	struct loaded_chunk *active; /* chunks that overlap the current time */
-	size_t active_count, active_capacity;
+	size_t active_count;
 };
 
 int session_cursor_create(struct session_cursor **ret, struct session_reader *reader,
@@ -478,16 +471,8 @@ static int activate(struct session_cursor *cursor, size_t chunk)
 	struct loaded_chunk *loaded;
 	int r;
 
-	if (cursor->active_count == cursor->active_capacity) {
-		size_t capacity = cursor->active_capacity ? cursor->active_capacity * 2 : 4;
-		struct loaded_chunk *active =
-			realloc(cursor->active, capacity * sizeof(*cursor->active));
-
-		if (!active)
-			return -ENOMEM;
-		cursor->active = active;
-		cursor->active_capacity = capacity;
-	}
+	if (!array_grow(cursor->active, cursor->active_count))
+		return -ENOMEM;
 	loaded = &cursor->active[cursor->active_count];
 	*loaded = (struct loaded_chunk){.chunk = SIZE_MAX};
 	r = loaded_chunk_read(loaded, cursor->reader, chunk);

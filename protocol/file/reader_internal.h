@@ -63,7 +63,7 @@ struct loaded_chunk {
 	struct buf raw, expanded; /* reused from one chunk to the next */
 	struct view records;      /* in `raw` or `expanded` */
 	struct loaded_message *messages;
-	size_t count, next, capacity;
+	size_t count, next;
 };
 
 struct session_reader {
@@ -80,7 +80,7 @@ struct session_reader {
 	size_t schema_count;
 	struct chunk_entry *chunks; /* sorted by start_ns */
 	int64_t *latest_end_ns;     /* of chunks 0…i: bound for looking back */
-	size_t chunk_count, chunk_capacity;
+	size_t chunk_count;
 	bool chunk_is_last;        /* scanning: the last chunk in the list precedes this record */
 	struct buf chunk_channels; /* of uint16_t */
 	struct reader_aux_record *aux_records;

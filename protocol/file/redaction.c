@@ -1,5 +1,6 @@
 #include "protocol/file/redaction.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/file/redaction_shortcuts.h"
@@ -110,7 +111,7 @@ struct redaction {
 	void *user;
 	struct redaction_result result;
 	struct policy *policies;
-	size_t count, capacity;
+	size_t count;
 	int64_t utc_offset_ns, last_ns;
 	bool offset_known;
 	struct {
@@ -147,16 +148,8 @@ static int add_policy(struct redaction *redaction, const struct policy *policy)
 {
 	size_t at;
 
-	if (redaction->count == redaction->capacity) {
-		size_t capacity = redaction->capacity ? redaction->capacity * 2 : 64;
-		struct policy *policies =
-			realloc(redaction->policies, capacity * sizeof(*policies));
-
-		if (!policies)
-			return -ENOMEM;
-		redaction->policies = policies;
-		redaction->capacity = capacity;
-	}
+	if (!array_grow(redaction->policies, redaction->count))
+		return -ENOMEM;
 	/* one decided later may apply from an earlier time */
 	for (at = redaction->count++;
 		at > 0 && redaction->policies[at - 1].from_ns > policy->from_ns; at--)

@@ -1,5 +1,6 @@
 #include "protocol/file/redaction_shortcuts.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@ void redaction_shortcuts_finish(struct redaction_shortcuts *shortcuts)
 {
 	free(shortcuts->unknown);
 	shortcuts->unknown = NULL;
-	shortcuts->count = shortcuts->capacity = 0;
+	shortcuts->count = 0;
 }
 
 /* Saturating: a file may hold any time. */
@@ -38,16 +39,8 @@ static int add_unknown(struct redaction_shortcuts *shortcuts, int64_t from_ns, i
 			last->to_ns = to_ns;
 		return 0;
 	}
-	if (shortcuts->count == shortcuts->capacity) {
-		size_t capacity = shortcuts->capacity ? shortcuts->capacity * 2 : 16;
-		struct redaction_span *grown =
-			realloc(shortcuts->unknown, capacity * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		shortcuts->unknown = grown;
-		shortcuts->capacity = capacity;
-	}
+	if (!array_grow(shortcuts->unknown, shortcuts->count))
+		return -ENOMEM;
 	shortcuts->unknown[shortcuts->count++] = (struct redaction_span){from_ns, to_ns};
 	return 0;
 }

@@ -22,7 +22,7 @@ struct redaction_span {
 /** Zero-initialised is empty. */
 struct redaction_shortcuts {
 	struct redaction_span *unknown; /* not judged there */
-	size_t count, capacity;
+	size_t count;
 
 	unsigned held, found; /* modifier keys down: pressed, or found down */
 	int64_t time_ns;      /* of the current interval */

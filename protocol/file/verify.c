@@ -1,5 +1,6 @@
 #include "protocol/file/verify.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
@@ -53,7 +54,7 @@ struct verify {
 	struct channel_state *channels; /* by id, 65536 of them */
 	char **schemas;                 /* names by id, 65536 of them */
 	struct chunk_state *chunks;
-	size_t chunk_count, chunk_capacity;
+	size_t chunk_count;
 	struct buf indexes;     /* of struct index_state */
 	struct buf aux_records; /* of struct aux_record_state */
 	uint64_t start_time, end_time;
@@ -272,16 +273,8 @@ static void check_chunk_was_indexed(struct verify *verify)
 
 static int add_chunk(struct verify *verify, const struct mcap_chunk *chunk, size_t length)
 {
-	if (verify->chunk_count == verify->chunk_capacity) {
-		size_t capacity = verify->chunk_capacity ? verify->chunk_capacity * 2 : 256;
-		struct chunk_state *chunks =
-			realloc(verify->chunks, capacity * sizeof(*verify->chunks));
-
-		if (!chunks)
-			return -ENOMEM;
-		verify->chunks = chunks;
-		verify->chunk_capacity = capacity;
-	}
+	if (!array_grow(verify->chunks, verify->chunk_count))
+		return -ENOMEM;
 	verify->chunks[verify->chunk_count++] = (struct chunk_state){
 		.offset = verify->offset,
 		.length = length,

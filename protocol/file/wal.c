@@ -1,5 +1,6 @@
 #include "protocol/file/wal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/os/io.h"
@@ -188,7 +189,7 @@ void wal_destroy(struct wal *wal)
 
 struct scan {
 	struct wal_group *groups;
-	size_t count, capacity;
+	size_t count;
 };
 
 /* @param ret  0 when the file has no valid header */
@@ -246,19 +247,12 @@ static ssize_t read_frame(int fd, uint64_t generation, uint64_t offset, struct b
 static struct wal_group *group_for(struct scan *scan, uint64_t group_offset, unsigned file,
 	uint64_t generation, uint64_t offset)
 {
-	struct wal_group *last = scan->count ? &scan->groups[scan->count - 1] : NULL, *groups;
+	struct wal_group *last = scan->count ? &scan->groups[scan->count - 1] : NULL;
 
 	if (last && last->group_offset == group_offset && last->file == file)
 		return last;
-	if (scan->count >= READER_CHUNKS_LIMIT)
+	if (scan->count >= READER_CHUNKS_LIMIT || !array_grow(scan->groups, scan->count))
 		return NULL;
-	if (scan->count == scan->capacity) {
-		scan->capacity = scan->capacity ? scan->capacity * 2 : 16;
-		groups = realloc(scan->groups, scan->capacity * sizeof(*groups));
-		if (!groups)
-			return NULL;
-		scan->groups = groups;
-	}
 	scan->groups[scan->count] = (struct wal_group){
 		.group_offset = group_offset,
 		.file = file,

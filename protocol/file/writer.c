@@ -1,5 +1,6 @@
 #include "protocol/file/writer_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/compress.h"
 #include "protocol/file/wal.h"
 #include "protocol/limits.h"
@@ -69,13 +70,12 @@ static struct writer_channel *find_channel(const struct session_writer *writer, 
 
 static int add_channel(struct session_writer *writer, uint16_t id, enum modality modality)
 {
-	struct writer_channel *channels =
-		realloc(writer->channels, (writer->channel_count + 1) * sizeof(*writer->channels));
+	struct writer_channel *channels;
 	size_t at = writer->channel_count;
 
-	if (!channels)
+	if (!array_grow(writer->channels, writer->channel_count))
 		return -ENOMEM;
-	writer->channels = channels;
+	channels = writer->channels;
 	while (at > 0 && channels[at - 1].id > id)
 		at--;
 	memmove(channels + at + 1, channels + at, (writer->channel_count - at) * sizeof(*channels));
@@ -94,13 +94,9 @@ static bool schema_is_declared(const struct session_writer *writer, uint16_t id)
 
 static int add_schema(struct session_writer *writer, uint16_t id)
 {
-	uint16_t *schemas =
-		realloc(writer->schemas, (writer->schema_count + 1u) * sizeof(*writer->schemas));
-
-	if (!schemas)
+	if (!array_grow(writer->schemas, writer->schema_count))
 		return -ENOMEM;
-	writer->schemas = schemas;
-	schemas[writer->schema_count++] = id;
+	writer->schemas[writer->schema_count++] = id;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* Tags and scores of one session: assignment to attempts, joining of marks to events, tags outside. */
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
@@ -112,19 +113,15 @@ static int add_outside(
 	struct counting *counting, const struct mark *mark, bool counted, char *reason)
 {
 	Uxrec__Metrics *metrics = counting->computing->metrics;
-	Uxrec__OutsideTag **grown =
-		realloc(metrics->outside, (metrics->n_outside + 1) * sizeof(*grown));
 	Uxrec__OutsideTag *outside = malloc(sizeof(*outside));
 
-	if (grown)
-		metrics->outside = grown;
-	if (!grown || !outside || !reason) {
+	if (!outside || !reason || !array_grow(metrics->outside, metrics->n_outside)) {
 		free(outside);
 		free(reason);
 		return -ENOMEM;
 	}
 	uxrec__outside_tag__init(outside);
-	grown[metrics->n_outside++] = outside;
+	metrics->outside[metrics->n_outside++] = outside;
 	outside->reason = reason;
 	outside->counted = counted;
 	outside->session = strdup(counting->attempts->session->id);

@@ -31,7 +31,6 @@ struct coded {
 struct computing {
 	const struct metrics_request *request;
 	Uxrec__Metrics *metrics;
-	size_t row_capacity;
 	struct coded *coded;  /* per session */
 	struct layers layers; /* of all counted sessions */
 	Uxrec__Act shown;     /* an act in the layer used for the metrics; see metrics_shows() */

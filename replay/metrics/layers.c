@@ -1,5 +1,6 @@
 /* Choice of the layer that metrics are computed from. */
 
+#include "protocol/base/array.h"
 #include "protocol/base/log.h"
 #include "replay/metrics/internal.h"
 
@@ -21,16 +22,14 @@ static struct coding *find_coding(const struct coded *coded, int layer)
 
 static struct coding *add_coding(struct coded *coded, int layer)
 {
-	struct coding *grown, *found = find_coding(coded, layer);
+	struct coding *found = find_coding(coded, layer);
 
 	if (found)
 		return found;
-	grown = realloc(coded->codings, (coded->coding_count + 1) * sizeof(*grown));
-	if (!grown)
+	if (!array_grow(coded->codings, coded->coding_count))
 		return NULL;
-	coded->codings = grown;
-	grown[coded->coding_count] = (struct coding){.layer = layer};
-	return &grown[coded->coding_count++];
+	coded->codings[coded->coding_count] = (struct coding){.layer = layer};
+	return &coded->codings[coded->coding_count++];
 }
 
 /* A finished layer counts as coded, even without a tag. */

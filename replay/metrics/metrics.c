@@ -1,5 +1,6 @@
 /* Selection of sessions, and order of the computation. */
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/name.h"
@@ -12,13 +13,10 @@
 
 int metrics_append_text(char ***texts, size_t *count, const char *text)
 {
-	char **grown = realloc(*texts, (*count + 1) * sizeof(**texts));
-
-	if (!grown)
+	if (!array_grow(*texts, *count))
 		return -ENOMEM;
-	*texts = grown;
-	grown[*count] = strdup(text);
-	if (!grown[*count])
+	(*texts)[*count] = strdup(text);
+	if (!(*texts)[*count])
 		return -ENOMEM;
 	(*count)++;
 	return 0;
@@ -107,16 +105,14 @@ static const struct coded *find_original(const struct computing *computing, size
 static int add_task_of_study(
 	struct computing *computing, const char *id, const char *title, uint32_t limit_s)
 {
-	struct task_of_study *tasks = computing->tasks, *task;
+	struct task_of_study *task;
 
 	for (size_t k = 0; k < computing->task_count; k++)
-		if (strcmp(tasks[k].id, id) == 0)
+		if (strcmp(computing->tasks[k].id, id) == 0)
 			return 0;
-	tasks = realloc(tasks, (computing->task_count + 1) * sizeof(*tasks));
-	if (!tasks)
+	if (!array_grow(computing->tasks, computing->task_count))
 		return -ENOMEM;
-	computing->tasks = tasks;
-	task = &tasks[computing->task_count];
+	task = &computing->tasks[computing->task_count];
 	*task = (struct task_of_study){strdup(id), strdup(title), limit_s};
 	if (!task->id || !task->title) {
 		free(task->id);

@@ -1,5 +1,6 @@
 /* Attempts of one session. */
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/name.h"
@@ -137,20 +138,10 @@ static Uxrec__AttemptMetrics *new_row(struct computing *computing)
 	Uxrec__Metrics *metrics = computing->metrics;
 	Uxrec__AttemptMetrics *row = malloc(sizeof(*row));
 
-	if (row && metrics->n_attempts == computing->row_capacity) {
-		size_t capacity = computing->row_capacity ? computing->row_capacity * 2 : 64;
-		Uxrec__AttemptMetrics **grown =
-			realloc(metrics->attempts, capacity * sizeof(*grown));
-
-		if (!grown) {
-			free(row);
-			return NULL;
-		}
-		metrics->attempts = grown;
-		computing->row_capacity = capacity;
-	}
-	if (!row)
+	if (!row || !array_grow(metrics->attempts, metrics->n_attempts)) {
+		free(row);
 		return NULL;
+	}
 	uxrec__attempt_metrics__init(row);
 	metrics->attempts[metrics->n_attempts++] = row;
 	return row;

@@ -1,5 +1,6 @@
 /* Estimates of one task, or of all, from the rows of their attempts. */
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "replay/metrics/internal.h"
 
@@ -266,13 +267,9 @@ static void estimate_task(Uxrec__TaskMetrics *task, const struct sums *sums)
 
 static Uxrec__TaskMetrics *new_task(Uxrec__Metrics *metrics, const struct task_of_study *named)
 {
-	Uxrec__TaskMetrics **grown =
-		realloc(metrics->tasks, (metrics->n_tasks + 1) * sizeof(*metrics->tasks));
 	Uxrec__TaskMetrics *task = malloc(sizeof(*task));
 
-	if (grown)
-		metrics->tasks = grown;
-	if (!grown || !task) {
+	if (!task || !array_grow(metrics->tasks, metrics->n_tasks)) {
 		free(task);
 		return NULL;
 	}

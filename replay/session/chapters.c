@@ -1,5 +1,6 @@
 #include "replay/session/chapters.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/cleanup.h"
 #include "replay/study/study.h"
 
@@ -32,15 +33,8 @@ static char *title_of(const struct session *session, const Uxrec__Attempt *attem
 
 static int add(struct chapters *chapters, const struct chapter *chapter)
 {
-	if (chapters->count == chapters->capacity) {
-		size_t wanted = chapters->capacity ? chapters->capacity * 2 : 16;
-		struct chapter *list = realloc(chapters->list, wanted * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		chapters->list = list;
-		chapters->capacity = wanted;
-	}
+	if (!array_grow(chapters->list, chapters->count))
+		return -ENOMEM;
 	chapters->list[chapters->count++] = *chapter;
 	return 0;
 }

@@ -9,7 +9,7 @@ struct chapters {
 		char *title;                   /* title of the task, UTF-8 without controls */
 		const Uxrec__Attempt *attempt; /* valid until the annotations change */
 	} * list;
-	size_t count, capacity;
+	size_t count;
 };
 
 /**

@@ -1,5 +1,6 @@
 #include "replay/session/info.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
@@ -12,7 +13,7 @@
 struct reading {
 	struct session_facts *facts;
 	int64_t *copy_delays_ns; /* one per picture */
-	size_t delay_count, delay_capacity;
+	size_t delay_count;
 	int64_t worst_ns; /* largest error of clocks and devices */
 };
 
@@ -27,29 +28,19 @@ static struct channel_facts *facts_of(
 
 static int note_delay(struct reading *reading, int64_t delay_ns)
 {
-	if (reading->delay_count == reading->delay_capacity) {
-		size_t capacity = reading->delay_capacity ? reading->delay_capacity * 2 : 1024;
-		int64_t *delays = realloc(reading->copy_delays_ns, capacity * sizeof(*delays));
-
-		if (!delays)
-			return -ENOMEM;
-		reading->copy_delays_ns = delays;
-		reading->delay_capacity = capacity;
-	}
+	if (!array_grow(reading->copy_delays_ns, reading->delay_count))
+		return -ENOMEM;
 	reading->copy_delays_ns[reading->delay_count++] = delay_ns;
 	return 0;
 }
 
 static int note_gap(struct session_facts *facts, const struct reader_message *message)
 {
-	Uxrec__Gap **gaps = realloc(facts->gaps, (facts->gap_count + 1) * sizeof(*gaps));
-
-	if (!gaps)
+	if (!array_grow(facts->gaps, facts->gap_count))
 		return -ENOMEM;
-	facts->gaps = gaps;
-	gaps[facts->gap_count] =
+	facts->gaps[facts->gap_count] =
 		uxrec__gap__unpack(NULL, message->data.size_bytes, message->data.data);
-	facts->gap_count += gaps[facts->gap_count] != NULL;
+	facts->gap_count += facts->gaps[facts->gap_count] != NULL;
 	return 0;
 }
 
@@ -85,15 +76,11 @@ static struct device_facts *find_device(
 
 static int add_device(struct session_facts *facts, Uxrec__InputDevice *device, int64_t from_ns)
 {
-	struct device_facts *devices =
-		realloc(facts->devices, (facts->device_count + 1) * sizeof(*devices));
-
-	if (!devices) {
+	if (!array_grow(facts->devices, facts->device_count)) {
 		uxrec__input_device__free_unpacked(device, NULL);
 		return -ENOMEM;
 	}
-	facts->devices = devices;
-	devices[facts->device_count++] = (struct device_facts){device, from_ns, 0};
+	facts->devices[facts->device_count++] = (struct device_facts){device, from_ns, 0};
 	return 0;
 }
 
@@ -136,7 +123,6 @@ static int note_screen(struct session_facts *facts, const struct reader_message 
 {
 	Uxrec__Screen *screen =
 		uxrec__screen__unpack(NULL, message->data.size_bytes, message->data.data);
-	struct screen_facts *screens;
 
 	if (!screen)
 		return 0;
@@ -145,13 +131,11 @@ static int note_screen(struct session_facts *facts, const struct reader_message 
 		uxrec__screen__free_unpacked(screen, NULL);
 		return 0;
 	}
-	screens = realloc(facts->screens, (facts->screen_count + 1) * sizeof(*screens));
-	if (!screens) {
+	if (!array_grow(facts->screens, facts->screen_count)) {
 		uxrec__screen__free_unpacked(screen, NULL);
 		return -ENOMEM;
 	}
-	facts->screens = screens;
-	screens[facts->screen_count++] = (struct screen_facts){screen, message->time_ns};
+	facts->screens[facts->screen_count++] = (struct screen_facts){screen, message->time_ns};
 	return 0;
 }
 

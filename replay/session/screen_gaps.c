@@ -1,5 +1,6 @@
 #include "replay/session/screen_gaps.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/gap.h"
@@ -81,7 +82,7 @@ static int find_end(struct session_reader *reader, const Uxrec__Gap *gap, struct
 
 static int add_gap(struct screen_gaps *gaps, struct session_reader *reader, const Uxrec__Gap *gap)
 {
-	struct screen_gap found, *list;
+	struct screen_gap found;
 	int r;
 
 	if (!lacks_pictures(gap) || (gap->to_ns != 0 && gap->to_ns <= gap->from_ns) ||
@@ -90,11 +91,9 @@ static int add_gap(struct screen_gaps *gaps, struct session_reader *reader, cons
 	r = find_end(reader, gap, &found);
 	if (r <= 0)
 		return r;
-	list = realloc(gaps->list, (gaps->count + 1) * sizeof(*list));
-	if (!list)
+	if (!array_grow(gaps->list, gaps->count))
 		return -ENOMEM;
-	gaps->list = list;
-	list[gaps->count++] = found;
+	gaps->list[gaps->count++] = found;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "replay/session/session.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/identity.h"
 #include "protocol/os/io.h"
@@ -409,17 +410,13 @@ int session_ids_list(struct session_ids *ret, const char *library)
 	if (!folder)
 		return -errno;
 	while ((entry = readdir(folder))) {
-		void *grown;
-
 		if (!session_id_is_valid(entry->d_name))
 			continue;
-		grown = realloc(ids.ids, (ids.count + 1) * sizeof(*ids.ids));
-		if (!grown) {
+		if (!array_grow(ids.ids, ids.count)) {
 			closedir(folder);
 			session_ids_finish(&ids);
 			return -ENOMEM;
 		}
-		ids.ids = grown;
 		memcpy(ids.ids[ids.count++], entry->d_name, sizeof(*ids.ids));
 	}
 	closedir(folder);

@@ -1,5 +1,6 @@
 #include "replay/session/session_order.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/folder.h"
 
@@ -26,27 +27,12 @@ static bool is_older(const struct session_place *a, const struct session_place *
 	return a->begin_ns != b->begin_ns ? a->begin_ns < b->begin_ns : strcmp(a->id, b->id) < 0;
 }
 
-static bool grow(struct session_order *order)
-{
-	size_t capacity = order->capacity ? order->capacity * 2 : 64;
-	struct session_place *places;
-
-	if (order->count < order->capacity)
-		return true;
-	places = realloc(order->places, capacity * sizeof(*places));
-	if (!places)
-		return false;
-	order->places = places;
-	order->capacity = capacity;
-	return true;
-}
-
 int session_order_add(struct session_order *order, const char *id, int64_t begin_ns, void *item)
 {
 	struct session_place place = {.begin_ns = begin_ns ? begin_ns : id_time(id), .item = item};
 	size_t low = 0, high = order->count;
 
-	if (!grow(order))
+	if (!array_grow(order->places, order->count))
 		return -ENOMEM;
 	snprintf(place.id, sizeof(place.id), "%s", id);
 	while (low < high) {

@@ -11,7 +11,7 @@
  */
 struct session_order {
 	struct session_place *places; /* oldest first */
-	size_t count, capacity;
+	size_t count;
 };
 
 struct session_place {

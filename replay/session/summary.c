@@ -1,6 +1,7 @@
 /* Summary of a session for the list of a library. */
 
 #include "protocol/acts/layer.h"
+#include "protocol/base/array.h"
 #include "protocol/channel.h"
 #include "protocol/gap.h"
 #include "replay/session/session.h"
@@ -14,13 +15,10 @@
 
 static void add_label(char ***list, size_t *count, const char *label)
 {
-	char **grown = realloc(*list, (*count + 1) * sizeof(*grown));
-
-	if (!grown)
+	if (!array_grow(*list, *count))
 		return;
-	*list = grown;
-	grown[*count] = strdup(label);
-	if (grown[*count])
+	(*list)[*count] = strdup(label);
+	if ((*list)[*count])
 		(*count)++;
 }
 

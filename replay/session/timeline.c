@@ -1,5 +1,6 @@
 #include "replay/session/timeline_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
@@ -30,32 +31,16 @@ struct builder {
 	const char *hidden; /* reason why keys are unknown; NULL: known */
 	struct timeline *timeline;
 	struct position *positions;
-	size_t position_count, position_capacity;
-	int64_t *object_ns; /* click time of each object */
-	size_t object_ns_capacity;
+	size_t position_count;
+	int64_t *object_ns;   /* click time of each object */
 	int64_t unchanged_ns; /* time of the last unchanged refresh */
 
 	struct timeline_loudness loudness;
 };
 
-/* ---- growing arrays ---- */
-
-void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
-{
-	size_t wanted = *capacity ? *capacity * 2 : 256;
-	void *grown;
-
-	if (count < *capacity)
-		return array;
-	grown = realloc(array, wanted * item_bytes);
-	if (grown)
-		*capacity = wanted;
-	return grown;
-}
-
 static int add_press(struct timeline *timeline, int64_t at_ns, int kind, int which)
 {
-	if (!GROW(timeline->presses, timeline->press_count, timeline->press_capacity))
+	if (!array_grow(timeline->presses, timeline->press_count))
 		return -ENOMEM;
 	timeline->presses[timeline->press_count++] = (struct timeline_press){
 		.at_ns = at_ns, .kind = kind, .which = (uint8_t)which, .x = -1, .y = -1};
@@ -190,7 +175,7 @@ static int handle_layout(struct timeline *timeline, const Uxrec__KeyboardLayout 
 	timeline->layout = 0;
 	if (layout->n_labels == 0 || timeline->layout_count == TIMELINE_LAYOUTS)
 		return 0;
-	if (!GROW(timeline->layouts, timeline->layout_count, timeline->layout_capacity))
+	if (!array_grow(timeline->layouts, timeline->layout_count))
 		return -ENOMEM;
 	taken = &timeline->layouts[timeline->layout_count];
 	*taken = (struct timeline_layout){0};
@@ -219,7 +204,7 @@ static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, co
 {
 	struct timeline_note *note;
 
-	if (!GROW(timeline->notes, timeline->note_count, timeline->note_capacity))
+	if (!array_grow(timeline->notes, timeline->note_count))
 		return -ENOMEM;
 	note = &timeline->notes[timeline->note_count++];
 	*note = (struct timeline_note){.at_ns = at_ns, .is_policy = is_policy};
@@ -265,7 +250,7 @@ static int update_silence(struct timeline *timeline, int64_t at_ns, bool none)
 		last->to_ns = at_ns;
 	if (is_open || !none)
 		return 0;
-	if (!GROW(timeline->silences, timeline->silence_count, timeline->silence_capacity))
+	if (!array_grow(timeline->silences, timeline->silence_count))
 		return -ENOMEM;
 	timeline->silences[timeline->silence_count++] = (struct timeline_span){at_ns, INT64_MAX};
 	return 0;
@@ -325,7 +310,7 @@ static int handle_positions(
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		at_ns += batch->dt_us[i] * NS_PER_US;
-		if (!GROW(builder->positions, builder->position_count, builder->position_capacity))
+		if (!array_grow(builder->positions, builder->position_count))
 			return -ENOMEM;
 		builder->positions[builder->position_count] = (struct position){
 			at_ns, builder->position_count, batch->x_px[i], batch->y_px[i]};
@@ -340,7 +325,7 @@ static int add_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 {
 	Uxrec__Gap *copy;
 
-	if (!GROW(timeline->gaps, timeline->gap_count, timeline->gap_capacity))
+	if (!array_grow(timeline->gaps, timeline->gap_count))
 		return -ENOMEM;
 	copy = (Uxrec__Gap *)message_copy(&gap->base);
 	if (!copy)
@@ -360,8 +345,8 @@ static int add_object(struct builder *builder, const struct reader_message *mess
 	struct timeline *timeline = builder->timeline;
 	Uxrec__ClickedObject *copy;
 
-	if (!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
-		!GROW(builder->object_ns, timeline->object_count, builder->object_ns_capacity))
+	if (!array_grow(timeline->objects, timeline->object_count) ||
+		!array_grow(builder->object_ns, timeline->object_count))
 		return -ENOMEM;
 	copy = (Uxrec__ClickedObject *)message_copy(&object->base);
 	if (!copy)
@@ -404,7 +389,7 @@ static int handle_picture(struct builder *builder, const struct reader_message *
 		timeline->pictures[count - 1].bytes += (uint32_t)message->data.size_bytes;
 		return 0;
 	}
-	if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
+	if (!array_grow(timeline->pictures, timeline->picture_count))
 		return -ENOMEM;
 	timeline->pictures[timeline->picture_count++] =
 		(struct timeline_picture){message->time_ns, (uint32_t)message->data.size_bytes};

@@ -37,41 +37,41 @@ struct timeline {
 		/* button: clicked object, index of objects plus one; 0: unknown */
 		uint32_t object;
 	} * presses;
-	size_t press_count, press_capacity;
+	size_t press_count;
 
 	Uxrec__ClickedObject **objects;
-	size_t object_count, object_capacity;
+	size_t object_count;
 
 	struct timeline_picture {
 		int64_t at_ns;
 		uint32_t bytes;
 	} * pictures;
-	size_t picture_count, picture_capacity;
+	size_t picture_count;
 
 	struct timeline_note { /* a shortcut, or a change of the key policy */
 		int64_t at_ns;
 		bool is_policy;
 		char text[48];
 	} * notes;
-	size_t note_count, note_capacity;
+	size_t note_count;
 
 	struct timeline_layout *layouts; /* distinct layouts with labels */
-	size_t layout_count, layout_capacity;
+	size_t layout_count;
 	uint8_t layout; /* current layout while reading, encoded as in a press */
 
 	struct timeline_span { /* keys not recorded, by policy; to INT64_MAX: until the end */
 		int64_t from_ns, to_ns;
 	} * silences;
-	size_t silence_count, silence_capacity;
+	size_t silence_count;
 
 	Uxrec__Gap **gaps;
-	size_t gap_count, gap_capacity;
+	size_t gap_count;
 	struct screen_gaps screen_gaps;
 
 	struct timeline_motion { /* motion of the pointer or another control, rests below 1 s */
 		int64_t from_ns, to_ns;
 	} * motions;
-	size_t motion_count, motion_capacity;
+	size_t motion_count;
 
 	/*
 	 * loudness of the microphone, in steps of SESSION_LEVELS_SPAN_NS from begin_ns on, as bytes of SoundLevels:

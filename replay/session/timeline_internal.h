@@ -5,17 +5,6 @@
 
 /* Shared by timeline.c (reading a session), timeline_loudness.c and timeline_message.c (message for a page). */
 
-/* Make room for one item after @p count items. @return the array, or NULL without memory: it is unchanged */
-void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes);
-
-#define GROW(array, count, capacity)                                                               \
-	({                                                                                         \
-		void *grown_ = timeline_grow(array, count, &(capacity), sizeof(*(array)));         \
-		if (grown_)                                                                        \
-			(array) = grown_;                                                          \
-		grown_ != NULL;                                                                    \
-	})
-
 /* The label of a key. @param layout  as in a press */
 const char *timeline_label(const struct timeline *timeline, uint8_t layout, uint32_t code);
 

@@ -1,5 +1,6 @@
 #include "replay/session/timeline_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/message_patch.h"
 
@@ -20,11 +21,11 @@ static bool continues_run(const Uxrec__Timeline__Event *run, const struct timeli
 		press->at_ns - run->end_ns < RUN_NS;
 }
 
-static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capacity)
+static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message)
 {
 	Uxrec__Timeline__Event *event = malloc(sizeof(*event));
 
-	if (!event || !GROW(message->events, message->n_events, *capacity)) {
+	if (!event || !array_grow(message->events, message->n_events)) {
 		free(event);
 		return NULL;
 	}
@@ -55,10 +56,10 @@ static int put_label(Uxrec__Timeline__Event *run, const char *label)
 	return 0;
 }
 
-static int put_notes(const struct timeline *timeline, Uxrec__Timeline *message, size_t *capacity)
+static int put_notes(const struct timeline *timeline, Uxrec__Timeline *message)
 {
 	for (size_t i = 0; i < timeline->note_count; i++) {
-		Uxrec__Timeline__Event *event = new_event(message, capacity);
+		Uxrec__Timeline__Event *event = new_event(message);
 
 		if (!event)
 			return -ENOMEM;
@@ -103,13 +104,12 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 		[PRESS_WHEEL] = UXREC__TIMELINE__EVENT__KIND__KIND_SCROLL,
 	};
 	Uxrec__Timeline__Event *run = NULL;
-	size_t capacity = 0;
 
 	for (size_t i = 0; i < timeline->press_count; i++) {
 		const struct timeline_press *press = &timeline->presses[i];
 
 		if (!continues_run(run, press, kinds[press->kind])) {
-			run = new_event(message, &capacity);
+			run = new_event(message);
 			if (!run || !run->by_class)
 				return -ENOMEM;
 			run->kind = kinds[press->kind];
@@ -131,7 +131,7 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 			put_label(run, timeline_label(timeline, press->layout, press->code)) < 0)
 			return -ENOMEM;
 	}
-	return put_notes(timeline, message, &capacity);
+	return put_notes(timeline, message);
 }
 
 static int put_pictures(const struct timeline *timeline, Uxrec__Timeline *message)

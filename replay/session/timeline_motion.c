@@ -1,5 +1,6 @@
 #include "replay/session/timeline_internal.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ int timeline_add_motion(struct timeline *timeline, int64_t at_ns)
 		last->to_ns = at_ns > last->to_ns ? at_ns : last->to_ns;
 		return 0;
 	}
-	if (!GROW(timeline->motions, timeline->motion_count, timeline->motion_capacity))
+	if (!array_grow(timeline->motions, timeline->motion_count))
 		return -ENOMEM;
 	timeline->motions[timeline->motion_count++] = (struct timeline_motion){at_ns, at_ns};
 	return 0;

@@ -1,5 +1,6 @@
 #include "replay/session/vtt.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
@@ -33,15 +34,8 @@ int vtt_add(struct vtt *vtt, const struct vtt_cue *cue)
 
 	if (vtt->count == TRANSCRIPT_CUES_LIMIT)
 		return -EFBIG;
-	if (vtt->count == vtt->capacity) {
-		size_t capacity = vtt->capacity ? vtt->capacity * 2 : 256;
-		struct vtt_cue *cues = realloc(vtt->cues, capacity * sizeof(*cues));
-
-		if (!cues)
-			return -ENOMEM;
-		vtt->cues = cues;
-		vtt->capacity = capacity;
-	}
+	if (!array_grow(vtt->cues, vtt->count))
+		return -ENOMEM;
 	copy.speaker = strdup(cue->speaker);
 	copy.text = strdup(cue->text);
 	if (!copy.speaker || !copy.text) {

@@ -22,7 +22,7 @@ struct vtt_cue {
 /** Cues sorted by start. */
 struct vtt {
 	struct vtt_cue *cues;
-	size_t count, capacity;
+	size_t count;
 };
 
 /* Limit of listed faults. */

@@ -1,5 +1,6 @@
 #include "tests/harness/helpers.h"
 
+#include "protocol/base/array.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +39,75 @@ static void views_never_read_past(void)
 	view = (struct view){bytes, sizeof(bytes), 0};
 	taken = view_read_bytes(&view, UINT64_MAX);
 	expect(taken.failed);
+}
+
+#define ITEMS 1025
+
+struct grown {
+	uint32_t *items;
+	size_t count;
+};
+
+static void append(struct grown *grown, uint32_t item)
+{
+	check(array_grow(grown->items, grown->count));
+	grown->items[grown->count++] = item;
+}
+
+static bool counts_up(const struct grown *grown)
+{
+	for (size_t i = 0; i < grown->count; i++)
+		if (grown->items[i] != i)
+			return false;
+	return true;
+}
+
+static void arrays_grow_at_powers_of_two(void)
+{
+	struct grown grown = {0};
+
+	while (grown.count < ITEMS) {
+		append(&grown, (uint32_t)grown.count);
+		expect(counts_up(&grown));
+		expect(malloc_usable_size(grown.items) >= grown.count * sizeof(*grown.items));
+	}
+	expect(malloc_usable_size(grown.items) < 4 * ITEMS * sizeof(*grown.items));
+	free(grown.items);
+}
+
+/* The least count lies before, at and after each capacity. */
+static void arrays_shrink_and_grow_again(void)
+{
+	for (size_t least = 0; least < 70; least++) {
+		struct grown grown = {0};
+
+		for (int round = 0; round < 3; round++) {
+			while (grown.count < 130)
+				append(&grown, (uint32_t)grown.count);
+			expect(counts_up(&grown));
+			grown.count = least;
+			expect(counts_up(&grown));
+		}
+		while (grown.count-- > 0) {
+			check(array_grow(grown.items, grown.count));
+			check(array_grow(grown.items, grown.count)); /* room not used before */
+			expect(counts_up(&grown));
+		}
+		free(grown.items);
+	}
+}
+
+static void sizes_of_arrays_do_not_overflow(void)
+{
+	uint32_t *items = NULL, *before;
+
+	check(array_grow(items, 0));
+	items[0] = 7;
+	before = items;
+	expect(!array_grow(items, SIZE_MAX / 2 + 1)); /* the capacity overflows */
+	expect(!array_grow(items, SIZE_MAX / 4 + 1)); /* its size does */
+	expect(items == before && items[0] == 7);
+	free(items);
 }
 
 static void queue_keeps_order_and_limit(void)
@@ -482,6 +553,9 @@ static void levels_are_for_the_journal_alone(void)
 
 static const struct test tests[] = {
 	{"views never read past their end", views_never_read_past},
+	{"an array grows at powers of two", arrays_grow_at_powers_of_two},
+	{"an array shrinks and grows again", arrays_shrink_and_grow_again},
+	{"an array whose size would overflow is unchanged", sizes_of_arrays_do_not_overflow},
 	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},

@@ -343,7 +343,7 @@ static void chapters_follow_each_other(void)
 	static const char *const titles[] = {"0", "1", "2", "3", "4", "5"};
 	Uxrec__Attempt attempts[ARRAY_SIZE(spans)];
 	struct chapter list[ARRAY_SIZE(spans)];
-	struct chapters nested = {list, ARRAY_SIZE(spans), ARRAY_SIZE(spans)}, flat;
+	struct chapters nested = {list, ARRAY_SIZE(spans)}, flat;
 
 	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
 		list[i] = (struct chapter){

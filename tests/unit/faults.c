@@ -3,6 +3,7 @@
 #include "daemon/record/segments.h"
 #include "protocol/acts/act.h"
 #include "protocol/acts/annotations.h"
+#include "protocol/base/array.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/file/copy.h"
@@ -1031,7 +1032,38 @@ static void a_transcript_survives_every_fault(void)
 			AT_EVERY_CALL(transcript_with_fault(kinds[i], at, count));
 }
 
+#define ITEMS 100
+
+/* A failed growth loses no item and is repeated. */
+static bool array_with_fault(long at)
+{
+	uint32_t *items = NULL;
+	bool none;
+
+	arm(FAULT_MEMORY, at, 1);
+	for (size_t count = 0; count < ITEMS; count++) {
+		uint32_t *before = items;
+
+		if (!inside(array_grow(items, count))) {
+			check(items == before);
+			check(inside(array_grow(items, count)));
+		}
+		items[count] = (uint32_t)count;
+		for (size_t i = 0; i < count; i++)
+			check(items[i] == i);
+	}
+	none = disarm();
+	free(items);
+	return !none;
+}
+
+static void arrays_survive_every_fault(void)
+{
+	AT_EVERY_CALL(array_with_fault(at));
+}
+
 static const struct test tests[] = {
+	{"an array without memory is unchanged and can grow later", arrays_survive_every_fault},
 	{"writing loses no accepted data, whichever call fails", writing_survives_every_fault},
 	{"reading never returns wrong data, whichever call fails", reading_survives_every_fault},
 	{"a recording goes on in segments, whichever call fails", recording_survives_every_fault},
