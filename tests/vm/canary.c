@@ -46,13 +46,14 @@ static int search(const struct lab_recording *recording, const char *seed, const
 	return found;
 }
 
-/* number of key presses of a session's file */
+/* Number of recorded presses and releases: a busy machine adds repeats. */
 static size_t keys_of(const struct lab_file *file)
 {
 	size_t keys = 0;
 
 	for (size_t i = 0; i < file->count; i++)
 		keys += !file->events[i].found &&
+			file->events[i].value != UXREC__KEY_ACTION__KEY_ACTION_REPEAT &&
 			(file->events[i].channel == CHANNEL_KEYS ||
 				file->events[i].channel == CHANNEL_KEY_CLASSES);
 	return keys;

@@ -179,24 +179,40 @@ int lab_end(void)
 	return ran && end_child(&lab.daemon.child, SIGTERM) != 0;
 }
 
-/* A client of the control socket in place of uxrec, whose start takes this machine a second each time. */
-static void ask(struct lab_recording *recording, Uxrec__ClientMessage message)
+/*
+ * A client of the control socket in place of uxrec, whose start takes this machine a second each time.
+ *
+ * @return false when uxrec-inputd did not answer in time, as on a busy machine
+ */
+static bool try_ask(struct lab_recording *recording, Uxrec__ClientMessage message)
 {
 	struct error error = {""};
 	_autoclose_ int fd = local_connect(recording->daemon.control, SOCK_STREAM, &error);
 	ProtobufCMessage *received;
 	Uxrec__ServerMessage *answer;
+	bool answered = true;
 
 	check(fd >= 0 && wire_send(fd, &message.base) == 0);
 	check(wire_receive(fd, &uxrec__server_message__descriptor, ANSWER_LIMIT_BYTES, &received) ==
 		0);
 	answer = (Uxrec__ServerMessage *)received;
-	if (answer->body_case == UXREC__SERVER_MESSAGE__BODY_FAILURE)
+	if (answer->body_case == UXREC__SERVER_MESSAGE__BODY_FAILURE) {
 		printf("# uxrecd: %s\n", answer->failure->text);
-	check(answer->body_case == UXREC__SERVER_MESSAGE__BODY_DONE);
-	if (message.body_case == UXREC__CLIENT_MESSAGE__BODY_START)
+		answered = !strstr(answer->failure->text, "does not answer");
+	}
+	check(!answered || answer->body_case == UXREC__SERVER_MESSAGE__BODY_DONE);
+	if (answered && message.body_case == UXREC__CLIENT_MESSAGE__BODY_START)
 		snprintf(recording->id, sizeof(recording->id), "%s", answer->done->session);
 	uxrec__server_message__free_unpacked(answer, NULL);
+	return answered;
+}
+
+static void ask(struct lab_recording *recording, Uxrec__ClientMessage message)
+{
+	int tries = 1;
+
+	while (!try_ask(recording, message))
+		check(tries++ < 5);
 }
 
 #define REQUEST(kind, field, body)                                                                 \
