@@ -100,7 +100,7 @@ test('the list shows the author of each tag, and filters by author or code', asy
   /* by keyboard, with the count */
   await page.keyboard.press('/');
   const by = page.getByLabel('By whom');
-  assert.ok(await by.evaluate((select) => select === document.activeElement));
+  await until(() => by.evaluate((select) => select === document.activeElement), 'the focus on the filter');
   await by.selectOption('Ben');
   await page.getByText('2 of 4').waitFor();
   await page.getByLabel('Of which code').selectOption('Flag');

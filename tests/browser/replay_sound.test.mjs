@@ -133,10 +133,17 @@ test('the sound has a lane, and its silence is skipped on request', async () => 
   assert.equal(paths.length, 2);
   for (const path of paths) assert.ok(path.length > 200, path);
   await page.getByLabel('skip silence').check();
+  /* a busy machine answers questions about the page only after the text is gone */
+  await page.evaluate(() => {
+    window.skipped = 0;
+    new MutationObserver(() => {
+      window.skipped += Number(/[1-5] s of silence skipped/.test(document.body.textContent));
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
   await page.keyboard.press('Home');
-  await play(page);
-  /* from 1.3 to 6.7: 0.3 s are kept at both ends; a stall of the machine divides it */
-  await page.getByText(/[1-5] s of silence skipped/).first().waitFor();
+  await page.keyboard.press(' ');
+  /* from 1.3 to 6.7: 0.3 s are kept at both ends */
+  await until(async () => (await page.evaluate(() => window.skipped)) > 0, 'the skip');
   await until(async () => (await at(page)) >= 6.6, 'the end of the silence, in the time of the session');
   await until(async () => (await at(page)) > 7.5, 'what comes after it');
   await pause(page);

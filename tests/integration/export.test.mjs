@@ -167,7 +167,8 @@ test('a session becomes films, with its tasks as chapters and captions', async (
   });
 
   await t.test('pictures are coded anew from the moment on that was asked for', async () => {
-    await exported('part.mp4', '--to', 'mp4', '--draw', 'pointer,clicks,keys', '--from', '1.5', '--until', '2.5');
+    const from = taskBegin + 0.3;
+    await exported('part.mp4', '--to', 'mp4', '--draw', 'pointer,clicks,keys', '--from', from.toFixed(3), '--until', (from + 1).toFixed(3));
     await plays(out('part.mp4'));
     const found = await probe(out('part.mp4'), '-select_streams', 'v', '-show_frames');
     assert.equal(Number(found.frames[0].pts_time), 0);
@@ -187,9 +188,9 @@ test('a session becomes films, with its tasks as chapters and captions', async (
   await t.test('captions are beside the film, from its begin', async () => {
     const said = out('said.vtt');
     const from = taskBegin + 0.3; // the task goes on for at least 2.2 s
-    const cue = (begin, end, text) => `00:0${begin.toFixed(3)} --> 00:0${end.toFixed(3)}\n${text}\n`;
+    const time = (seconds) => `00:${seconds.toFixed(3).padStart(6, '0')}`;
+    const cue = (begin, end, text) => `${time(begin)} --> ${time(end)}\n${text}\n`;
     const cues = [cue(from - 0.5, from + 0.5, '<v Ana>Where is it?'), cue(from + 2, from + 2.4, 'There.')];
-    assert.ok(from + 2.4 < 10);
     writeFileSync(said, `WEBVTT\n\n${cues.join('\n')}`);
     await recorder.uxrec('transcript', session, '--attach', said);
     const part = ['--to', 'webm', '--from', from.toFixed(3), '--until', (from + 1.5).toFixed(3), '--vtt', 'transcript,tasks'];
