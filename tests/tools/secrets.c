@@ -134,7 +134,7 @@ static int type_by_uinput(uint64_t seed, int count, long us, const char *name)
 	libevdev_enable_event_code(evdev, EV_MSC, MSC_SCAN, NULL);
 	if (libevdev_uinput_create_from_device(evdev, LIBEVDEV_UINPUT_OPEN_MANAGED, &uinput) < 0)
 		return 1;
-	pause_us(2000000); /* udev names the node, and watchers open it */
+	pause_us(5000000); /* udev names the node, and watchers open it, in time */
 	for (int i = 0; i < count; i++) {
 		make_secret(&seed, secret);
 		for (int at = 0; at < SECRET; at++) {

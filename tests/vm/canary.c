@@ -71,6 +71,8 @@ static void type_by_uinput(const char *keys, const char *seed, bool found)
 	check(run_child(NULL, tool(), "type", seed, many(), "300", "uxrec canary", NULL) == 0);
 	file = lab_recording_end(&recording);
 	expect(lab_file_overflows(file) == 0);
+	if (keys_of(file) != (size_t)told)
+		printf("# %s: %zu of %d keys\n", keys, keys_of(file), told);
 	expect(keys_of(file) == (size_t)told);
 	expect(search(&recording, seed, many()) == (found ? number_of(many()) : 0));
 }
