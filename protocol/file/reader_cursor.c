@@ -50,8 +50,16 @@ static bool is_superseded(const struct session_reader *reader, const struct read
 static int add_message(struct loaded_chunk *loaded, size_t offset, const struct mcap_record *record,
 	const struct mcap_message *message)
 {
-	if (!array_grow(loaded->messages, loaded->count))
-		return -ENOMEM;
+	if (loaded->count == loaded->capacity) {
+		size_t capacity = loaded->capacity ? loaded->capacity * 2 : 64;
+		struct loaded_message *messages =
+			realloc(loaded->messages, capacity * sizeof(*messages));
+
+		if (!messages)
+			return -ENOMEM;
+		loaded->messages = messages;
+		loaded->capacity = capacity;
+	}
 	loaded->messages[loaded->count++] = (struct loaded_message){
 		.time_ns = (int64_t)message->log_time,
 		.offset = offset,

@@ -63,7 +63,7 @@ struct loaded_chunk {
 	struct buf raw, expanded; /* reused from one chunk to the next */
 	struct view records;      /* in `raw` or `expanded` */
 	struct loaded_message *messages;
-	size_t count, next;
+	size_t count, next, capacity; /* the memory is kept for the next chunk */
 };
 
 struct session_reader {

@@ -642,13 +642,19 @@ static void bench_measures_four_things(void)
 	int status;
 
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
-	status = run_child(&output, program, "bench", "--size", "400x300", "--seconds", "1",
-		"--fps", "20", "--encoder", "libx264", "--json", NULL);
-	/* 1: a busy machine does not keep up */
-	check(status == 0 || status == 1);
+	/* a busy machine may take a late picture of another phase into the idle one */
+	for (int tries = 0; tries < 5; tries++) {
+		free(output);
+		output = NULL;
+		status = run_child(&output, program, "bench", "--size", "400x300", "--seconds", "1",
+			"--fps", "20", "--encoder", "libx264", "--json", NULL);
+		/* 1: a busy machine does not keep up */
+		check(status == 0 || status == 1);
+		if (number_after(output, "\"idle\"", "\"pictures\":") == 0)
+			break;
+	}
 	expect(!strstr(output, "\"keeps_up\":true") == (status == 1));
-	/* late pictures of the phase before may be among them */
-	expect(number_after(output, "\"idle\"", "\"pictures\":") <= (status == 0 ? 1 : 20));
+	expect(number_after(output, "\"idle\"", "\"pictures\":") == 0);
 	expect(number_after(output, "\"typing\"", "\"wanted_pictures\":") == 8);
 	expect(number_after(output, "\"scrolling\"", "\"wanted_pictures\":") == 20);
 	for (const char *const *phase =
