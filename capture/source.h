@@ -30,6 +30,9 @@ struct source_context {
 	 * with NULL on reconnect or when the source gives up. May be NULL.
 	 */
 	void (*disconnected)(void *user, struct source *source, const char *reason);
+	/** True: a source that is being created stops waiting for the user, and its creation returns
+	 *  -ECANCELED. NULL: never. */
+	const _Atomic bool *cancelled;
 };
 
 /** Implementation; the functions are called through the wrappers below. */

@@ -358,11 +358,12 @@ static int probe_screen(struct daemon *daemon, struct error *reterr)
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	const struct options *options = &daemon->options;
 	const struct grabber_ops *ops = grabber_find(options->screen);
+	const struct grabber_target target = {options->display, options->output, NULL};
 	int r;
 
 	if (!ops)
 		return 0;
-	r = ops->create(&grabber, options->display, options->output, reterr);
+	r = ops->create(&grabber, &target, reterr);
 	daemon->refused = ops == &grabber_portal && (r == -EACCES || r == -ETIMEDOUT);
 	if (r == 0 && grabber_limitation(grabber))
 		log_warning("screen: %s", grabber_limitation(grabber));

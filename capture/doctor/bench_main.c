@@ -207,9 +207,9 @@ static int64_t look_ahead(int64_t now_ns, int *ret_phase, int64_t *ret_step)
 }
 
 static int stage_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
-	(void)display, (void)output, (void)reterr;
+	(void)target, (void)reterr;
 	stage.all = true;
 	*ret = &stage.base;
 	return 0;

@@ -144,6 +144,8 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	const struct grabber_ops *ops = grabber_find(options->grabber);
+	const struct grabber_target target = {
+		options->display, options->output, options->cancelled};
 	struct error error = {"no such screen source"};
 	struct grabber_size size;
 	const char *about;
@@ -159,7 +161,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	else if (ops && options->output && grabber_check_output(ops->name, &error) < 0)
 		ops = NULL;
 	if (ops)
-		r = ops->create(&grabber, options->display, options->output, &error);
+		r = ops->create(&grabber, &target, &error);
 	if (r < 0) {
 		add_finding(report, BAD, "screen", screen_advice(r), "%s", error.text);
 		return;

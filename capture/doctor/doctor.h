@@ -19,6 +19,7 @@ struct doctor_options {
 	enum chroma chroma;
 	bool picture; /* with a picture of the current screen */
 	bool hidden;  /* a study hides parts of the screen from everybody: no picture */
+	const _Atomic bool *cancelled; /* true: do not wait for the desktop's dialog. NULL: never */
 };
 
 /**

@@ -50,7 +50,7 @@ static const struct grabber_ops *choose_wayland(const char *output, struct error
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	struct error error = {"no memory"};
-	int r = grabber_wlr.create(&grabber, NULL, output, &error);
+	int r = grabber_wlr.create(&grabber, &(struct grabber_target){.output = output}, &error);
 
 	if (r == 0)
 		return set_reason(&grabber_wlr, ret_why, "the Wayland session's ",

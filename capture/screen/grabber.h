@@ -30,20 +30,26 @@ struct grabber_pointer {
 	int hot_x, hot_y;  /* hotspot: the shape's pixel at x, y */
 };
 
+/** Argument of create(). */
+struct grabber_target {
+	const char *display; /* NULL: from the environment */
+	/* the only output to capture, "HDMI-A-1"; NULL: the grabber's choice, or all. Supported by grabber_wlr
+	 * only, see grabber_check_output() */
+	const char *output;
+	const _Atomic bool *cancelled; /* true: stop waiting for the user. NULL: never */
+};
+
 /** Implementation: each exports one constant object. */
 struct grabber_ops {
 	const char *name; /* "x11", "wlr", "portal", "test" */
 
 	/**
-	 * Connect.
+	 * Connect. A portal waits for the user's permission.
 	 *
-	 * @param display  NULL: from the environment
-	 * @param output   the only output to capture, "HDMI-A-1"; NULL: the grabber's choice, or all. Supported by
-	 *                 grabber_wlr only, see grabber_check_output()
-	 * @return 0 or -errno with the reason: -EINVAL for an unknown output
+	 * @return 0 or -errno with the reason: -EINVAL for an unknown output, -ECANCELED when cancelled
 	 */
-	int (*create)(struct grabber **ret, const char *display, const char *output,
-		struct error *reterr);
+	int (*create)(
+		struct grabber **ret, const struct grabber_target *target, struct error *reterr);
 
 	/**
 	 * Wait for damage. A new or resized screen is fully damaged.

@@ -34,12 +34,11 @@ static struct test_grabber *test(const struct grabber *grabber)
 }
 
 static int test_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
 	struct test_grabber *grabber = calloc(1, sizeof(*grabber));
 
-	(void)output;
-	(void)display;
+	(void)target;
 	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");
 	grabber->base.ops = &grabber_test;

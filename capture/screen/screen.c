@@ -269,11 +269,12 @@ static int try_reconnect(struct source *base, struct error *reterr)
 {
 	struct screen_source *source = screen(base);
 	struct grabber *grabber, *gone = source->grabber;
+	const struct grabber_target target = {source->options.display,
+		*source->output ? source->output : source->options.output, &source->stop};
 	int r;
 
 	source->busy_since_ns = clock_now_ns(); /* packets are possible from here on */
-	r = gone->ops->create(&grabber, source->options.display,
-		*source->output ? source->output : source->options.output, reterr);
+	r = gone->ops->create(&grabber, &target, reterr);
 	if (r == 0) {
 		pthread_mutex_lock(&source->grabber_lock);
 		source->grabber = grabber;
@@ -417,6 +418,8 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	struct screen_source *source = screen(base);
 	const struct grabber_ops *ops =
 		options->ops ? options->ops : grabber_find(options->grabber);
+	const struct grabber_target target = {
+		options->display, options->output, context->cancelled};
 	int r;
 
 	if (!base)
@@ -435,7 +438,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	/* no watermark until the first picture has been pushed */
 	source->busy_since_ns = clock_now_ns();
 	source->focused_hidden = true;
-	r = ops->create(&source->grabber, options->display, options->output, reterr);
+	r = ops->create(&source->grabber, &target, reterr);
 	if (r == 0)
 		remember_output(source);
 	if (r == 0)

@@ -9,7 +9,7 @@ struct screen_options {
 	const char *grabber;           /* "x11", "wlr", "portal", "test" */
 	const struct grabber_ops *ops; /* overrides the name; NULL: unset */
 	const char *display;           /* NULL: from the environment */
-	/* see grabber_ops.create(); NULL: the grabber's first choice, then kept */
+	/* see struct grabber_target; NULL: the grabber's first choice, then kept */
 	const char *output;
 	const char *encoder; /* see encoder_create() */
 	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: idle processor time only); NULL: usual */

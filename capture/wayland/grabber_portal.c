@@ -608,14 +608,12 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 }
 
 static int portal_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct portal_grabber));
 	struct portal_grabber *grabber = portal_grabber(base);
 	int r;
 
-	(void)output;
-	(void)display;
 	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &grabber_portal;
@@ -624,7 +622,7 @@ static int portal_create(
 	grabber->shape_scratch = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
 	if (grabber->event_fd < 0 || !grabber->shape || !grabber->shape_scratch)
 		return error_set(reterr, -ENOMEM, "no memory");
-	r = portal_open(&grabber->portal, &grabber->allowed, reterr);
+	r = portal_open(&grabber->portal, &grabber->allowed, target->cancelled, reterr);
 	if (r < 0)
 		return r;
 	grabber->node = grabber->allowed.node;

@@ -580,7 +580,7 @@ static void wlr_destroy(struct grabber *base)
 }
 
 static int wlr_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct wlr_grabber));
 	struct wlr_grabber *grabber = wlr(base);
@@ -591,7 +591,7 @@ static int wlr_create(
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &grabber_wlr;
 	grabber->all = true;
-	r = wayland_connect(&grabber->display, display, reterr);
+	r = wayland_connect(&grabber->display, target->display, reterr);
 	if (r < 0)
 		return r;
 	grabber->registry = wl_display_get_registry(grabber->display);
@@ -604,13 +604,13 @@ static int wlr_create(
 	if (r == 0) /* initial events of the outputs */
 		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
-		r = choose_output(grabber, output, reterr);
+		r = choose_output(grabber, target->output, reterr);
 	if (r == 0)
 		r = wait_for_offer(grabber, deadline_ns, reterr);
 	if (r < 0)
 		return r;
 	grabber->is_set_up = true;
-	format_about(grabber, output);
+	format_about(grabber, target->output);
 	*ret = steal_ptr(base);
 	return 0;
 }

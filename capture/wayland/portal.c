@@ -27,9 +27,11 @@
 /* Includes the bus activation of a portal that is not running yet. */
 #define CALL_US (10 * NS_PER_S / NS_PER_US)
 
-/* To find the dialog, read it and decide. Also blocks the daemon's main thread, whose watchdog is
- * fed every 30 s. */
+/* To find the dialog, read it and decide. */
 #define ANSWER_NS (25 * NS_PER_S)
+
+/* Upper bound on the delay of a cancellation. */
+#define CANCEL_NS (100 * NS_PER_MS)
 
 #define SOURCE_MONITOR       1u
 #define PERSIST_TILL_REVOKED 2u
@@ -40,7 +42,8 @@ struct portal {
 	char *session; /* object path */
 	unsigned requests;
 	uint32_t version;
-	const char *gone; /* reason that it has ended */
+	const char *gone;              /* reason that it has ended */
+	const _Atomic bool *cancelled; /* of portal_open() */
 
 	/* the pending request */
 	bool answered;
@@ -187,6 +190,11 @@ static int begin(struct portal *portal, sd_bus_message **ret, const char *method
 	return sd_bus_message_new_method_call(portal->bus, ret, PORTAL, PATH, SCREENCAST, method);
 }
 
+static bool is_cancelled(const struct portal *portal)
+{
+	return portal->cancelled && *portal->cancelled;
+}
+
 static int wait_for_response(struct portal *portal)
 {
 	int64_t until_ns = clock_now_ns() + ANSWER_NS;
@@ -197,11 +205,12 @@ static int wait_for_response(struct portal *portal)
 
 		if (portal->answered)
 			return 0;
-		if (r < 0 || portal->gone)
+		if (r < 0 || portal->gone || is_cancelled(portal))
 			return -ECANCELED;
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
-		sd_bus_wait(portal->bus, (uint64_t)(left_ns / NS_PER_US));
+		sd_bus_wait(portal->bus,
+			(uint64_t)((left_ns < CANCEL_NS ? left_ns : CANCEL_NS) / NS_PER_US));
 	}
 }
 
@@ -210,6 +219,8 @@ static int check_response(struct portal *portal, int r, struct error *reterr)
 	if (r == -ETIMEDOUT)
 		return error_set(reterr, r,
 			"nobody has answered the desktop's question whether the screen may be seen");
+	if (r < 0 && is_cancelled(portal))
+		return error_set(reterr, r, "the start of the capture was cancelled");
 	if (r < 0)
 		return error_set(reterr, r, "the screen may not be seen: %s",
 			portal->gone ? portal->gone : strerror(-r));
@@ -269,7 +280,7 @@ static int send_request(struct portal *portal, sd_bus_message *message, struct e
 	if (r < 0)
 		return refused(reterr, method, &error, r);
 	r = wait_for_response(portal);
-	if (r == -ETIMEDOUT) /* closes the dialog */
+	if (r == -ETIMEDOUT || is_cancelled(portal)) /* closes the dialog */
 		sd_bus_call_method(portal->bus, PORTAL, path, "org.freedesktop.portal.Request",
 			"Close", NULL, NULL, "");
 	return check_response(portal, r, reterr);
@@ -424,7 +435,8 @@ static int open_remote(struct portal *portal, int *ret_fd, struct error *reterr)
 	return *ret_fd < 0 ? error_set(reterr, -errno, "no descriptor: %s", strerror(errno)) : 0;
 }
 
-int portal_open(struct portal **ret, struct portal_stream *ret_stream, struct error *reterr)
+int portal_open(struct portal **ret, struct portal_stream *ret_stream,
+	const _Atomic bool *cancelled, struct error *reterr)
 {
 	struct portal *portal = calloc(1, sizeof(*portal));
 	_autofree_ char *token = portal_token_read();
@@ -433,6 +445,7 @@ int portal_open(struct portal **ret, struct portal_stream *ret_stream, struct er
 
 	if (!portal)
 		return error_set(reterr, -ENOMEM, "no memory");
+	portal->cancelled = cancelled;
 	r = connect_bus(portal, reterr);
 	if (r == 0)
 		r = query_portal(portal, &stream.cursor, reterr);
@@ -448,6 +461,7 @@ int portal_open(struct portal **ret, struct portal_stream *ret_stream, struct er
 		portal_destroy(portal);
 		return r;
 	}
+	portal->cancelled = NULL;
 	*ret_stream = stream;
 	*ret = portal;
 	return 0;

@@ -32,6 +32,7 @@ struct portal_stream {
 /**
  * Request permission. Waits for the user's choice, up to half a minute.
  *
+ * @param cancelled   true: close the dialog and return -ECANCELED within a tenth of a second; NULL: never
  * @param ret         set on success; freed by portal_destroy(), which ends the stream
  * @param ret_stream  its fd is the caller's
  * @param reterr      the reason of a failure
@@ -40,10 +41,11 @@ struct portal_stream {
  *   -EOPNOTSUPP    there is no portal on it, or none with screen capture
  *   -EACCES        the user refused
  *   -ETIMEDOUT     the user or the portal did not answer
- *   -ECANCELED     the portal ended the request
+ *   -ECANCELED     the portal ended the request, or it was cancelled
  *   -EPROTO        invalid reply of the portal
  */
-int portal_open(struct portal **ret, struct portal_stream *ret_stream, struct error *reterr);
+int portal_open(struct portal **ret, struct portal_stream *ret_stream,
+	const _Atomic bool *cancelled, struct error *reterr);
 void portal_destroy(struct portal *portal);
 
 /** Readable when portal_check() has messages to process. */

@@ -174,19 +174,17 @@ static void x11_damage_all(struct grabber *base)
 }
 
 static int x11_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct x11_grabber));
 	struct x11_grabber *grabber = x11(base);
 	xcb_screen_t *screen;
 	int r;
 
-	(void)output;
-
 	if (!grabber)
 		return -ENOMEM;
 	base->ops = &grabber_x11;
-	grabber->connection = x11_connect(display, &screen, reterr);
+	grabber->connection = x11_connect(target->display, &screen, reterr);
 	if (!grabber->connection)
 		return -ECONNREFUSED;
 	grabber->root = screen->root;

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct grabber_target any;
+
 /* ---- the end ---- */
 
 static void the_end_of_the_sharing_is_told(void)
@@ -100,7 +102,7 @@ static void refuses(enum portal_answer answer, int wanted, const char *why)
 	scene = (struct scene){.portal.answer = answer};
 	if (!scene_start(&scene))
 		return;
-	expect(grabber_portal.create(&scene.grabber, NULL, NULL, &error) == wanted);
+	expect(grabber_portal.create(&scene.grabber, &any, &error) == wanted);
 	printf("# %s\n", error.text);
 	expect(strstr(error.text, why));
 	scene_finish(&scene);
@@ -120,7 +122,7 @@ static void without_a_portal_that_is_said(void)
 	if (!scene_start(&scene))
 		return;
 	portal_lab_end(&scene.portal);
-	expect(grabber_portal.create(&scene.grabber, NULL, NULL, &error) == -EOPNOTSUPP);
+	expect(grabber_portal.create(&scene.grabber, &any, &error) == -EOPNOTSUPP);
 	printf("# %s\n", error.text);
 	expect(strstr(error.text, "install xdg-desktop-portal"));
 	scene_finish(&scene);
@@ -133,11 +135,11 @@ static void odd_answers_are_refused(void)
 
 	if (!scene_start(&scene))
 		return;
-	expect(grabber_portal.create(&scene.grabber, NULL, NULL, &error) == -EPROTO);
+	expect(grabber_portal.create(&scene.grabber, &any, &error) == -EPROTO);
 	printf("# %s\n", error.text);
 	scene.portal.no_streams = false;
 	scene.portal.no_remote = true;
-	expect(grabber_portal.create(&scene.grabber, NULL, NULL, &error) == -EPROTO);
+	expect(grabber_portal.create(&scene.grabber, &any, &error) == -EPROTO);
 	printf("# %s\n", error.text);
 	expect(scene.portal.closed);
 	scene_finish(&scene);
@@ -167,7 +169,7 @@ static void open_and_close(struct scene *scene, bool opens)
 {
 	struct error error = {""};
 	int r = opens ? scene_open(scene, &error)
-		      : grabber_portal.create(&scene->grabber, NULL, NULL, &error);
+		      : grabber_portal.create(&scene->grabber, &any, &error);
 
 	expect((r == 0) == opens);
 	grabber_destroy(steal_ptr(scene->grabber));
@@ -449,7 +451,7 @@ static void what_mutter_shows_is_on_the_canvas(void)
 	scene.portal.node = mutter.node;
 	portal_lab_start(&scene.portal);
 	began_ns = clock_now_ns();
-	if (grabber_portal.create(&scene.grabber, NULL, NULL, &error) < 0)
+	if (grabber_portal.create(&scene.grabber, &any, &error) < 0)
 		printf("# %s\n", error.text);
 	check(scene.grabber != NULL);
 	printf("# the first picture of mutter came after %.0f ms\n",

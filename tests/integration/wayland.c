@@ -35,7 +35,7 @@ static struct grabber *create(void)
 	struct grabber *grabber = NULL;
 	struct error error = {""};
 
-	if (grabber_wlr.create(&grabber, NULL, NULL, &error) < 0)
+	if (grabber_wlr.create(&grabber, &(struct grabber_target){NULL}, &error) < 0)
 		printf("# %s\n", error.text);
 	check(grabber != NULL);
 	return grabber;
@@ -259,7 +259,8 @@ static void output_of_a_name(void)
 	if (!start(&lab))
 		return;
 	check(add_second_output(&lab));
-	check(grabber_wlr.create(&grabber, NULL, "HEADLESS-2", &error) == 0);
+	check(grabber_wlr.create(
+		      &grabber, &(struct grabber_target){.output = "HEADLESS-2"}, &error) == 0);
 	expect(strcmp(grabber->ops->describe(grabber), "output HEADLESS-2, one of 2") == 0);
 	/* its background comes at any time */
 	for (int i = 0; i < 20 &&
@@ -274,7 +275,9 @@ static void output_of_a_name(void)
 	/* changes of the first one are ignored */
 	check(lab_wayland_say(&lab, "output HEADLESS-1 resolution 1000x700"));
 	expect(follow(grabber, &canvas, QUIET_NS) >= 0 && canvas->width == 500);
-	expect(grabber_wlr.create(&none, NULL, "HEADLESS-3", &error) == -EINVAL && !none);
+	expect(grabber_wlr.create(&none, &(struct grabber_target){.output = "HEADLESS-3"},
+		       &error) == -EINVAL &&
+		!none);
 	expect(strstr(error.text, "no output 'HEADLESS-3'; it has: HEADLESS-1, HEADLESS-2"));
 	grabber_destroy(steal_ptr(grabber));
 	lab_wayland_end(&lab);

@@ -31,7 +31,8 @@ static struct grabber *create(struct compositor *compositor)
 	struct grabber *grabber = NULL;
 	struct error error = {""};
 
-	if (grabber_wlr.create(&grabber, compositor->socket, NULL, &error) < 0)
+	if (grabber_wlr.create(
+		    &grabber, &(struct grabber_target){.display = compositor->socket}, &error) < 0)
 		printf("# %s\n", error.text);
 	check(grabber != NULL);
 	return grabber;
@@ -358,7 +359,8 @@ static void bad_offers_are_refused(void)
 		struct compositor *compositor = compositor_start(&table[i].script);
 		struct grabber *grabber = NULL;
 		struct error error = {""};
-		int r = grabber_wlr.create(&grabber, compositor->socket, NULL, &error);
+		int r = grabber_wlr.create(
+			&grabber, &(struct grabber_target){.display = compositor->socket}, &error);
 
 		if (r != table[i].r || !strstr(error.text, table[i].says))
 			printf("# %zu: %d '%s'\n", i, r, error.text);

@@ -275,7 +275,8 @@ static void turned_monitors_are_copied(void)
 		return;
 	desktop.connection = xcb_connect(DISPLAY_NAME, NULL);
 	desktop.screen = xcb_setup_roots_iterator(xcb_get_setup(desktop.connection)).data;
-	if (grabber_x11.create(&grabber, DISPLAY_NAME, NULL, &error) < 0)
+	if (grabber_x11.create(
+		    &grabber, &(struct grabber_target){.display = DISPLAY_NAME}, &error) < 0)
 		printf("# %s\n", error.text);
 	check(grabber != NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {

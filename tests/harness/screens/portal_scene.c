@@ -69,7 +69,7 @@ int scene_open(struct scene *scene, struct error *reterr)
 	int r;
 
 	scene_begin_showing(scene);
-	r = grabber_portal.create(&scene->grabber, NULL, NULL, reterr);
+	r = grabber_portal.create(&scene->grabber, &(struct grabber_target){NULL}, reterr);
 	scene_end_showing(scene);
 	return r;
 }
