@@ -58,6 +58,8 @@ static void open_menu(const struct application *application, const struct menu_c
 	sleep_ms(1000);
 }
 
+#define TRIES 5
+
 /*
  * On a busy machine a menu may not be there yet when it is queried, or have closed before, and the object below it
  * answers: then repeat. The last answer counts.
@@ -65,7 +67,7 @@ static void open_menu(const struct application *application, const struct menu_c
 static const Uxrec__ClickedObject *click_item(
 	const struct application *application, const struct menu_click *menu, double *ret_ms)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < TRIES; i++) {
 		const struct clicked *clicked;
 		size_t number;
 		int64_t at_ns;
@@ -75,14 +77,14 @@ static const Uxrec__ClickedObject *click_item(
 		number = lab.clicked_count;
 		item_point(application, menu, &x, &y);
 		at_ns = accessible_lab_press(&lab, 1, x, y);
-		clicked = accessible_lab_clicked(&lab, number, 2);
+		clicked = accessible_lab_clicked(&lab, number, 2 + 2 * i);
 		sleep_ms(500);
 		if (!clicked) {
 			printf("# %s: '%s' was not described\n", application->name, menu->name);
 			continue;
 		}
 		expect(clicked->object->x_px == x && clicked->object->y_px == y);
-		if (i < 2 && strcmp(clicked->object->role, menu->role) != 0) {
+		if (i < TRIES - 1 && strcmp(clicked->object->role, menu->role) != 0) {
 			clicked_print("instead of an item", clicked->object);
 			continue;
 		}

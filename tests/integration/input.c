@@ -533,13 +533,14 @@ static void motion_of_xtest_is_places_or_steps_as_it_was(void)
 	daemon_start(&daemon, temporary_folder(),
 		(const char *[]){"--input", "x11", "--screen", "none", NULL});
 	daemon_record(&daemon, "classes", id);
+	/* a busy machine reads the pointer late: rest between the kinds of motion */
 	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 1, 5, 7);
-	sleep_ms(100);
+	sleep_ms(500);
 	for (int i = 0; i < 10; i++)
 		desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 100 + 30 * i, 50);
-	sleep_ms(100);
+	sleep_ms(500);
 	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 1, -3, -2);
-	sleep_ms(100);
+	sleep_ms(500);
 	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 2000, 50); /* beyond the edge */
 	sleep_ms(300);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
