@@ -37,6 +37,13 @@ struct stop {
 	char reason[160];
 };
 
+/* a peer's request to the station */
+struct request {
+	struct station_request base;
+	struct daemon *daemon;
+	struct job *job;
+};
+
 struct daemon {
 	struct options options;
 	struct access access;
@@ -175,30 +182,46 @@ static unsigned answer_kind(const Uxrec__ClientMessage *message)
 		: 0;
 }
 
-/* One request per iteration of the loop, so that the control socket and the signals get their turn. */
-static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
+static void on_answered(struct station_request *base, struct packet *answer, bool changed)
 {
-	struct daemon *daemon = user;
-	struct job *job = jobs_pop(daemon->requests, false);
-	struct packet *packet;
-	bool changed = false;
+	struct request *request = (struct request *)base;
+	struct daemon *daemon = request->daemon;
+	struct job *job = request->job;
 
-	(void)source;
-	(void)fd;
-	(void)events;
-	/* serve a closed peer too: after a click on "stop" the page may close at once */
-	if (job) {
-		packet = station_answer(daemon->station, job->message, job->peer->name,
-			job->peer->principal, &changed);
-		if (packet)
-			server_send_newest(
-				daemon->server, job->peer, packet, answer_kind(job->message));
-	}
+	if (answer)
+		server_send_newest(daemon->server, job->peer, answer, answer_kind(job->message));
 	if (changed) {
 		announce(daemon, job->message, job->peer->name, job->peer->principal);
 		broadcast_status(daemon);
 	}
 	job_free(job);
+	free(request);
+}
+
+/* One request per iteration of the loop, so that the control socket and the signals get their turn. */
+static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct daemon *daemon = user;
+	struct job *job = jobs_pop(daemon->requests, false);
+	struct request *request = job ? calloc(1, sizeof(*request)) : NULL;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	/* serve a closed peer too: after a click on "stop" the page may close at once */
+	if (!request) {
+		job_free(job);
+		return 0;
+	}
+	*request = (struct request){
+		.base = {.message = job->message,
+			.author = job->peer->name,
+			.principal = job->peer->principal,
+			.answered = on_answered},
+		.daemon = daemon,
+		.job = job,
+	};
+	station_handle(daemon->station, &request->base);
 	return 0;
 }
 
@@ -440,6 +463,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.live = &daemon->live,
 		.studies = daemon->library,
 		.must_stop = must_stop,
+		.wake = request_tick,
 		.published = published,
 		.observers = count_observers,
 		.user = daemon,
@@ -545,9 +569,10 @@ static void print_summary(const struct daemon *daemon)
 static void finish(struct daemon *daemon, int status)
 {
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
+	if (daemon->station && daemon->server &&
+		station_stop_now(daemon->station, "the recorder was ended") == -EBUSY)
+		_exit(status);
 	control_destroy(daemon->control);
-	if (daemon->station && daemon->server)
-		station_stop_now(daemon->station, "the recorder was ended");
 	/* the library answers by the server, the server calls the library: first stop the calls */
 	if (daemon->access.keyring)
 		keyring_on_revoked(daemon->access.keyring, NULL, NULL);

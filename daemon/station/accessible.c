@@ -30,15 +30,17 @@ static void apply_focus(struct station *station)
 		[FOCUS_OTHER] = UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD,
 		[FOCUS_ABSENT] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
 	};
-	enum accessible_focus focus = station->focus;
+	enum accessible_focus focus = station->recording.focus;
 	Uxrec__KeyPolicy__Reason reason = reasons[focus];
 
-	if (!station->input || !station->focus_known || station->keys == KEY_POLICY_NONE)
+	if (!station->recording.input || !station->recording.focus_known ||
+		station->recording.keys == KEY_POLICY_NONE)
 		return;
-	if (focus == FOCUS_OTHER && station->focus_reported != FOCUS_PASSWORD)
+	if (focus == FOCUS_OTHER && station->recording.focus_reported != FOCUS_PASSWORD)
 		reason = UXREC__KEY_POLICY__REASON__REASON_WATCHED;
-	station->focus_reported = focus;
-	input_source_set_keys(station->input, keys_under(focus, station->keys), reason);
+	station->recording.focus_reported = focus;
+	input_source_set_keys(
+		station->recording.input, keys_under(focus, station->recording.keys), reason);
 }
 
 static void focus_changed(void *user, enum accessible_focus focus)
@@ -46,8 +48,8 @@ static void focus_changed(void *user, enum accessible_focus focus)
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
-	station->focus = focus;
-	station->focus_known = true;
+	station->recording.focus = focus;
+	station->recording.focus_known = true;
 	apply_focus(station);
 	station_hide_focused(station);
 	pthread_mutex_unlock(&station->sources_lock);
@@ -55,15 +57,16 @@ static void focus_changed(void *user, enum accessible_focus focus)
 
 bool station_keys_wait(const struct station *station)
 {
-	return station->input && station->accessible && station->keys != KEY_POLICY_NONE &&
-		accessible_source_waits(station->accessible);
+	return !station->background.run && station->recording.input &&
+		station->recording.accessible && station->recording.keys != KEY_POLICY_NONE &&
+		accessible_source_waits(station->recording.accessible);
 }
 
 void station_set_input(struct station *station, struct source *input)
 {
 	pthread_mutex_lock(&station->sources_lock);
-	station->input = input;
-	if (input && station->accessible)
+	station->recording.input = input;
+	if (input && station->recording.accessible)
 		apply_focus(station);
 	pthread_mutex_unlock(&station->sources_lock);
 }
@@ -72,8 +75,8 @@ void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
 {
 	struct station *station = user;
 
-	if (station->accessible && !station_hides_click(station, x_px, y_px))
-		accessible_source_click(station->accessible, time_ns, x_px, y_px);
+	if (station->recording.accessible && !station_hides_click(station, x_px, y_px))
+		accessible_source_click(station->recording.accessible, time_ns, x_px, y_px);
 }
 
 /* Object names are visible on the screen: consent to the screen covers them. */
@@ -85,8 +88,8 @@ static enum name_policy names_of(const struct station *station)
 		strcmp(station->options.screen, "x11") == 0;
 	enum name_policy names = has_screen ? NAMES_FULL : NAMES_ROLES;
 
-	if (*station->study->names)
-		name_policy_parse(station->study->names, &names);
+	if (*station->recording.study->names)
+		name_policy_parse(station->recording.study->names, &names);
 	/* clicks are located by the pointer source, which belongs to the screen */
 	return has_screen ? names : NAMES_NONE;
 }
@@ -96,20 +99,21 @@ void station_start_accessible(struct station *station, const struct source_conte
 	const struct accessible_options wanted = {
 		.names = names_of(station),
 		.display = station->options.display,
-		.focus = station->keys == KEY_POLICY_NONE && !station_hides_passwords(station)
+		.focus = station->recording.keys == KEY_POLICY_NONE &&
+				!station_hides_passwords(station)
 			? NULL
 			: focus_changed,
 		.user = station,
 	};
 	struct error error;
 
-	station->focus = station->focus_reported = FOCUS_UNKNOWN;
-	station->focus_known = false;
+	station->recording.focus = station->recording.focus_reported = FOCUS_UNKNOWN;
+	station->recording.focus_known = false;
 	if (!wanted.focus && wanted.names == NAMES_NONE)
 		return;
-	if (accessible_source_create(&station->accessible, context, &wanted, &error) < 0)
+	if (accessible_source_create(&station->recording.accessible, context, &wanted, &error) < 0)
 		log_warning(
 			"session %s: %s; password fields are not told from others, and what is "
 			"clicked is not named",
-			station->session, error.text);
+			station->recording.session, error.text);
 }

@@ -23,6 +23,17 @@ struct connection {
 	sd_event_source *event;
 	int fd;
 	struct buf received;
+	struct command *command; /* without an answer yet: no other is read; NULL: none */
+	bool serving;            /* serve() is running */
+	bool failed;             /* the peer is gone or sends nonsense */
+};
+
+/* a request to the station; outlives a closed connection */
+struct command {
+	struct station_request request;
+	struct control *control;
+	struct connection *connection; /* NULL: closed */
+	Uxrec__ClientMessage *message;
 };
 
 struct control {
@@ -50,6 +61,8 @@ static void close_connection(struct connection *connection)
 		link = &(*link)->next;
 	*link = connection->next;
 	connection->control->count--;
+	if (connection->command)
+		connection->command->connection = NULL;
 	sd_event_source_unref(connection->event);
 	close(connection->fd);
 	buf_finish(&connection->received);
@@ -104,66 +117,123 @@ static struct packet *answer_with_links(struct control *control, const Uxrec__Cl
 	return packet;
 }
 
-static struct packet *answer_message(
-	struct control *control, const Uxrec__ClientMessage *message, bool *ret_changed)
+static void send_answer(struct connection *connection, struct packet *packet)
 {
-	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE: return answer_with_link(control, message);
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS:
-	case UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS: return answer_with_links(control, message);
-	default:
-		return station_answer(control->options.station, message, "moderator",
-			control->options.principal, ret_changed);
-	}
+	if (!packet || io_write_all(connection->fd, packet->record, packet->size_bytes) < 0)
+		connection->failed = true;
+	packet_unref(packet);
 }
 
-/* @return 0, or a negative errno: close the connection */
-static int answer(struct connection *connection, struct view frame)
+static void serve(struct connection *connection);
+
+static void command_free(struct command *command)
+{
+	uxrec__client_message__free_unpacked(command->message, NULL);
+	free(command);
+}
+
+static void on_answered(struct station_request *request, struct packet *answer, bool changed)
+{
+	struct command *command = (struct command *)request;
+	struct connection *connection = command->connection;
+	struct control *control = command->control;
+
+	if (connection) {
+		connection->command = NULL;
+		send_answer(connection, answer);
+	} else {
+		packet_unref(answer);
+	}
+	if (changed)
+		control->options.changed(control->options.user, command->message);
+	command_free(command);
+	if (connection && !connection->serving)
+		serve(connection);
+}
+
+/* @param message  ownership passes to the callee */
+static void handle_request(struct connection *connection, Uxrec__ClientMessage *message)
 {
 	struct control *control = connection->control;
-	_packet_unref_ struct packet *packet = NULL;
+	struct command *command = calloc(1, sizeof(*command));
+
+	if (!command) {
+		uxrec__client_message__free_unpacked(message, NULL);
+		connection->failed = true;
+		return;
+	}
+	*command = (struct command){
+		.request = {.message = message,
+			.author = "moderator",
+			.principal = control->options.principal,
+			.answered = on_answered},
+		.control = control,
+		.connection = connection,
+		.message = message,
+	};
+	connection->command = command;
+	station_handle(control->options.station, &command->request);
+}
+
+/* @param message  ownership passes to the callee */
+static void handle_message(struct connection *connection, Uxrec__ClientMessage *message)
+{
+	struct control *control = connection->control;
+
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE:
+		send_answer(connection, answer_with_link(control, message));
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS:
+	case UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS:
+		send_answer(connection, answer_with_links(control, message));
+		break;
+	default: handle_request(connection, message); return;
+	}
+	uxrec__client_message__free_unpacked(message, NULL);
+}
+
+static void handle_frame(struct connection *connection, struct view frame)
+{
 	ProtobufCMessage *parsed;
-	Uxrec__ClientMessage *message;
 	struct error error;
-	bool changed = false;
 	int r = wire_parse(frame, &uxrec__client_message__descriptor, &parsed, &error);
 
-	if (r < 0 && r != -EILSEQ)
-		return r;
+	if (r < 0 && r != -EILSEQ) {
+		connection->failed = true;
+		return;
+	}
 	if (r == 0) {
 		r = names_normalise(parsed, &error);
 		if (r < 0)
 			protobuf_c_message_free_unpacked(parsed, NULL);
 	}
-	if (r < 0) {
-		packet = station_result_packet(wire_request(frame), r, "", &error);
-	} else {
-		message = (Uxrec__ClientMessage *)parsed;
-		packet = answer_message(control, message, &changed);
-		if (changed)
-			control->options.changed(control->options.user, message);
-		protobuf_c_message_free_unpacked(parsed, NULL);
-	}
-	if (!packet)
-		return -ENOMEM;
-	return io_write_all(connection->fd, packet->record, packet->size_bytes);
+	if (r < 0)
+		send_answer(connection, station_result_packet(wire_request(frame), r, "", &error));
+	else
+		handle_message(connection, (Uxrec__ClientMessage *)parsed);
 }
 
-static int answer_all(struct connection *connection)
+/* Handle the received frames, until one has to wait for its answer. */
+static void serve(struct connection *connection)
 {
 	struct buf *received = &connection->received;
-	int64_t size;
+	int64_t size = 0;
 
-	while ((size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
-			WIRE_MESSAGE_LIMIT_BYTES)) > 0) {
-		int r = answer(connection, (struct view){received->data, (size_t)size, 0});
-
-		if (r < 0)
-			return r;
+	connection->serving = true;
+	while (!connection->failed && !connection->command &&
+		(size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
+			 WIRE_MESSAGE_LIMIT_BYTES)) > 0) {
+		handle_frame(connection, (struct view){received->data, (size_t)size, 0});
 		received->size_bytes -= (size_t)size;
 		memmove(received->data, received->data + size, received->size_bytes);
 	}
-	return (int)size;
+	connection->serving = false;
+	if (size < 0 || connection->failed)
+		close_connection(connection);
+	else
+		sd_event_source_set_enabled(
+			connection->event, connection->command ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static int on_message(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -179,8 +249,7 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
 		return 0;
 	}
 	connection->received.size_bytes += (size_t)n;
-	if (answer_all(connection) < 0)
-		close_connection(connection);
+	serve(connection);
 	return 0;
 }
 

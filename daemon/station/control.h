@@ -7,7 +7,7 @@
 
 /**
  * Control socket of the uxrec command: the messages of wire.proto without a token, because only the same user
- * can connect. Main thread.
+ * can connect. Requests of a connection are answered in their order. Main thread.
  */
 struct control;
 
@@ -33,5 +33,6 @@ struct control_options {
  */
 int control_create(struct control **ret, sd_event *event, const struct control_options *options,
 	struct error *reterr);
+/** Call after station_stop_now(), which answers the pending requests. */
 void control_destroy(struct control *control);
 DEFINE_DESTROY(control);

@@ -14,6 +14,9 @@
 /* Time to wait for room at the end of the program: less than the timeout of service managers. */
 #define ROOM_TIMEOUT_NS (10 * NS_PER_S)
 
+/* Time to wait for sources that are being created, likewise. */
+#define START_TIMEOUT_NS (5 * NS_PER_S)
+
 #define STOPPED "stopped by the moderator"
 
 /* ---- reasons ---- */
@@ -34,7 +37,7 @@ static void add_end_reason(struct station *station, const char *reason)
 	finding.text = (char *)reason;
 	if (station_add_act(station, &act, &error) < 0)
 		log_error("session %s: the reason of its end could not be recorded: %s",
-			station->session, error.text);
+			station->recording.session, error.text);
 }
 
 struct backlog_text station_backlog_text(const struct recorder_backlog *backlog)
@@ -51,18 +54,57 @@ struct backlog_text station_backlog_text(const struct recorder_backlog *backlog)
 static void complete_reason(struct station *station, int r, const struct recorder_backlog *lost)
 {
 	char *reason = station->last.reason;
-	const char *before = station->end_reason;
+	const char *before = station->recording.end_reason;
 
 	if (lost->packets > 0)
 		utf8_format(reason, sizeof(station->last.reason),
 			"%.50s; %s of it %s: no room on the disk", before,
 			station_backlog_text(lost).text,
-			station->discarded ? "were given up" : "are lost");
+			station->recording.discarded ? "were given up" : "are lost");
 	else if (r < 0)
 		utf8_format(reason, sizeof(station->last.reason),
 			"%.50s; its end could not be written: %.30s", before, strerror(-r));
 	else
 		utf8_format(reason, sizeof(station->last.reason), "%s", before);
+}
+
+/* ---- disk trouble during a session ---- */
+
+/* Take the newest unreported trouble; "" when none. */
+static void pop_new_disk_error(struct station *station, char text[ERROR_TEXT_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	memcpy(text, station->recording.new_disk_error, ERROR_TEXT_BYTES);
+	station->recording.new_disk_error[0] = '\0';
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+static void report_disk_error(struct station *station, const char *text)
+{
+	log_warning("session %s: %s", station->recording.session, text);
+	add_end_reason(station, text);
+}
+
+static void monitor(struct station *station)
+{
+	char disk_error[ERROR_TEXT_BYTES];
+
+	if (station->state == STATE_IDLE)
+		return;
+	station_enforce_consent(station);
+	if (station->state == STATE_IDLE)
+		return;
+	pop_new_disk_error(station, disk_error);
+	if (*disk_error) {
+		station->recording.disk_error_reported = true;
+		report_disk_error(station, disk_error);
+	}
+	station_get_disk_error(station, disk_error);
+	if (station->recording.disk_error_reported && !*disk_error) {
+		station->recording.disk_error_reported = false;
+		report_disk_error(
+			station, "the disk is there again: the recording goes on in a new file");
+	}
 }
 
 /* ---- ending ---- */
@@ -72,22 +114,22 @@ static void begin_end(struct station *station, const char *reason)
 {
 	struct error error;
 
-	station_tick(station); /* disk trouble just now is an act too */
+	monitor(station); /* disk trouble just now is an act too */
 	station_stop_sources(station);
 	station_push_withdrawn_gaps(station);
 	if (station->state == STATE_PAUSED)
 		station_push_pause_gap(station, clock_now_ns());
 	if (station_end_course(station, "uxrecd", &error) < 0)
-		log_error("session %s: %s", station->session, error.text);
+		log_error("session %s: %s", station->recording.session, error.text);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
-	utf8_copy(station->end_reason, sizeof(station->end_reason), reason);
+	utf8_copy(station->recording.end_reason, sizeof(station->recording.end_reason), reason);
 	station->last.end_ns = station_now_ns(station);
 	station->last.ended_ns = clock_now_ns();
-	utf8_copy(
-		station->last.participant, sizeof(station->last.participant), station->participant);
-	station->last.duration_ns = clock_now_ns() - station->started_ns;
-	recorder_end(station->recorder);
+	utf8_copy(station->last.participant, sizeof(station->last.participant),
+		station->recording.participant);
+	station->last.duration_ns = clock_now_ns() - station->recording.started_ns;
+	recorder_end(station->recording.recorder);
 	station->state = STATE_ENDING;
 }
 
@@ -95,27 +137,29 @@ static void begin_end(struct station *station, const char *reason)
 static int complete_end(struct station *station, struct error *reterr)
 {
 	struct recorder_backlog lost;
-	int r = recorder_finish(station->recorder, &lost);
+	int r = recorder_finish(station->recording.recorder, &lost);
 
 	complete_reason(station, r, &lost);
 	if (r < 0)
 		error_set(reterr, r, "the end of session %s could not be written: %s",
-			station->session, strerror(-r));
+			station->recording.session, strerror(-r));
 	if (lost.packets > 0)
 		error_set(reterr, r < 0 ? r : -ENOSPC,
 			"session %s has ended, and %s of it are lost: "
 			"there was no room on the disk",
-			station->session, station_backlog_text(&lost).text);
+			station->recording.session, station_backlog_text(&lost).text);
 	/* the file has released its reserve: there is room for this even on a full disk */
-	station->last.totals = recorder_get_totals(station->recorder);
-	recorder_sum_losses(station->recorder,
-		session_clock_at(&station->clock, station->started_ns) + station->last.duration_ns,
+	station->last.totals = recorder_get_totals(station->recording.recorder);
+	recorder_sum_losses(station->recording.recorder,
+		session_clock_at(&station->recording.clock, station->recording.started_ns) +
+			station->last.duration_ns,
 		station->last.lost);
-	recorder_destroy(steal_ptr(station->recorder));
+	recorder_destroy(steal_ptr(station->recording.recorder));
 	add_end_reason(station, station->last.reason);
-	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);
-	log_info("session %s: ended: %s", station->session, station->last.reason);
-	station->discarded = false;
+	snprintf(station->last.session, sizeof(station->last.session), "%s",
+		station->recording.session);
+	log_info("session %s: ended: %s", station->recording.session, station->last.reason);
+	station->recording.discarded = false;
 	station_forget_session(station);
 	hub_reset(station->options.live->hub);
 	return r;
@@ -130,22 +174,23 @@ static int end(struct station *station, const char *reason, int64_t room_ns, str
 	struct recorder_backlog backlog;
 
 	/* reentrant: the steps of the end may request it again */
-	if (station->state == STATE_IDLE || station->stopping)
+	if (station->state == STATE_IDLE || station->recording.stopping)
 		return 0;
-	station->stopping = true;
+	station->recording.stopping = true;
 	if (station->state != STATE_ENDING)
 		begin_end(station, reason);
-	station->stopping = false;
-	if (recorder_wait(station->recorder, room_ns))
+	station->recording.stopping = false;
+	if (recorder_wait(station->recording.recorder, room_ns))
 		return complete_end(station, reterr);
-	backlog = recorder_get_backlog(station->recorder);
+	backlog = recorder_get_backlog(station->recording.recorder);
 	error_set(reterr, -EINPROGRESS,
 		"session %s has ended, but there is no room on the disk for %s of it: it is in memory, and "
 		"written when there is room in %.80s; 'uxrec stop --discard' gives it up",
-		station->session, station_backlog_text(&backlog).text, station->options.library);
+		station->recording.session, station_backlog_text(&backlog).text,
+		station->options.library);
 	log_warning(
 		"session %s: ended, but there is no room on the disk for %s of it: waiting for room",
-		station->session, station_backlog_text(&backlog).text);
+		station->recording.session, station_backlog_text(&backlog).text);
 	return -EINPROGRESS;
 }
 
@@ -156,11 +201,13 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 
 int station_stop_now(struct station *station, const char *reason)
 {
-	int r = end(station, reason, ROOM_TIMEOUT_NS, NULL);
+	int r = station_end_background(station, clock_now_ns() + START_TIMEOUT_NS);
 
+	if (r == 0)
+		r = end(station, reason, ROOM_TIMEOUT_NS, NULL);
 	if (r != -EINPROGRESS)
 		return r;
-	recorder_give_up(station->recorder);
+	recorder_give_up(station->recording.recorder);
 	return end(station, reason, 0, NULL);
 }
 
@@ -178,53 +225,24 @@ int station_stop_asked(
 	r = end(station, STOPPED, 0, reterr);
 	if (r != -EINPROGRESS || !stop->discard)
 		return r;
-	station->discarded = true;
-	recorder_give_up(station->recorder);
+	station->recording.discarded = true;
+	recorder_give_up(station->recording.recorder);
 	end(station, STOPPED, 0, reterr);
 	return 0; /* a requested loss, and recorded */
 }
 
 void station_stop_session(struct station *station, unsigned number, const char *reason)
 {
-	if (number == station->number)
+	if (number != station->number)
+		return;
+	if (station_is_starting_sources(station))
+		station_stop_when_started(station, reason);
+	else
 		station_stop(station, reason, NULL);
-}
-
-/* ---- disk trouble during a session ---- */
-
-/* Take the newest unreported trouble; "" when none. */
-static void pop_new_disk_error(struct station *station, char text[ERROR_TEXT_BYTES])
-{
-	pthread_mutex_lock(&station->sources_lock);
-	memcpy(text, station->new_disk_error, ERROR_TEXT_BYTES);
-	station->new_disk_error[0] = '\0';
-	pthread_mutex_unlock(&station->sources_lock);
-}
-
-static void report_disk_error(struct station *station, const char *text)
-{
-	log_warning("session %s: %s", station->session, text);
-	add_end_reason(station, text);
 }
 
 void station_tick(struct station *station)
 {
-	char disk_error[ERROR_TEXT_BYTES];
-
-	if (station->state == STATE_IDLE)
-		return;
-	station_enforce_consent(station);
-	if (station->state == STATE_IDLE)
-		return;
-	pop_new_disk_error(station, disk_error);
-	if (*disk_error) {
-		station->disk_error_reported = true;
-		report_disk_error(station, disk_error);
-	}
-	station_get_disk_error(station, disk_error);
-	if (station->disk_error_reported && !*disk_error) {
-		station->disk_error_reported = false;
-		report_disk_error(
-			station, "the disk is there again: the recording goes on in a new file");
-	}
+	station_poll(station);
+	monitor(station);
 }

@@ -20,23 +20,23 @@ static void add_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
 
 void station_choose_hidden(struct station *station)
 {
-	snprintf(station->own_title, sizeof(station->own_title), "*%s*",
+	snprintf(station->recording.own_title, sizeof(station->recording.own_title), "*%s*",
 		station->options.page_marker);
-	station->hide =
-		(struct hide_rules){.own_title = station->own_title, .own = &station->own_pages};
-	for (size_t i = 0; i < station->study->n_hide; i++)
-		add_rule(&station->hide, station->study->hide[i]);
+	station->recording.hide = (struct hide_rules){
+		.own_title = station->recording.own_title, .own = &station->recording.own_pages};
+	for (size_t i = 0; i < station->recording.study->n_hide; i++)
+		add_rule(&station->recording.hide, station->recording.study->hide[i]);
 }
 
 bool station_hides_passwords(const struct station *station)
 {
-	return station->hide.passwords && station_may_record(station, MODALITY_SCREEN) &&
+	return station->recording.hide.passwords && station_may_record(station, MODALITY_SCREEN) &&
 		strcmp(station->options.screen, "none") != 0;
 }
 
 int station_check_hidden(const struct station *station, struct error *reterr)
 {
-	if (station_hides_passwords(station) && !station->accessible)
+	if (station_hides_passwords(station) && !station->recording.accessible)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the study hides windows that ask for a password, and without an accessibility "
 			"bus (at-spi2-core) nobody knows which do: nothing is recorded");
@@ -45,9 +45,9 @@ int station_check_hidden(const struct station *station, struct error *reterr)
 
 void station_hide_focused(struct station *station)
 {
-	if (station->screen)
-		screen_source_hide_focused(
-			station->screen, !station->focus_known || station->focus != FOCUS_OTHER);
+	if (station->recording.screen)
+		screen_source_hide_focused(station->recording.screen,
+			!station->recording.focus_known || station->recording.focus != FOCUS_OTHER);
 }
 
 bool station_hides_click(struct station *station, int x_px, int y_px)
@@ -55,7 +55,8 @@ bool station_hides_click(struct station *station, int x_px, int y_px)
 	bool hides;
 
 	pthread_mutex_lock(&station->sources_lock);
-	hides = !station->screen || screen_source_hides(station->screen, x_px, y_px);
+	hides = !station->recording.screen ||
+		screen_source_hides(station->recording.screen, x_px, y_px);
 	pthread_mutex_unlock(&station->sources_lock);
 	return hides;
 }

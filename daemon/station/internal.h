@@ -10,19 +10,21 @@
 #include "daemon/record/session_log.h"
 #include "replay/session/spans.h"
 
-/* Shared by the files of the station: station.c lifecycle and acts, tasks.c tasks, interruptions and
- * phases, start.c start of a session, end.c its end, recover.c recovery after a kill,
- * accessible.c focus and clicks from applications, hide.c hidden areas, status.c
- * status, sources.c sources. */
+/* Shared by the files of the station: station.c lifecycle and acts, background.c operations that take long,
+ * tasks.c tasks, interruptions and phases, start.c start of a session, end.c its end, recover.c recovery
+ * after a kill, accessible.c focus and clicks from applications, hide.c hidden areas, status.c status,
+ * sources.c sources. */
 
 #define ERROR_TEXT_BYTES 96
+#define SESSION_ID_BYTES 21
 
 /*
  * State machine:
  *
- *   idle       start   → recording
+ *   idle       start   → starting    the sources are created, in the background; the files are open
+ *   starting   created → recording   a failure, or a stop, removes the files → idle
  *   recording  pause   → paused      the sources are destroyed: nothing can be captured
- *   paused     resume  → recording   the sources are recreated; a gap covers the pause
+ *   paused     resume  → recording   once the sources are recreated, in the background; a gap covers the pause
  *   recording, paused  stop, a lost source, the end of the program → ending
  *   ending     the files are complete → idle; at once, unless the disk has no room for the backlog
  *
@@ -31,19 +33,15 @@
  */
 enum state {
 	STATE_IDLE,
+	STATE_STARTING,
 	STATE_RECORDING,
 	STATE_PAUSED,
 	STATE_ENDING,
 };
 
-struct station {
-	struct station_options options;
-	enum state state;
-	const char *requester;   /* principal of the present requester; NULL: none */
-	_Atomic unsigned number; /* of the session: stop requests for an earlier one are ignored */
-
-	/* of the running session */
-	char session[21];
+/* The running session, from its start to the end of its files. All zero: none. */
+struct recording {
+	char session[SESSION_ID_BYTES];
 	char uuid[33];           /* of the session; "": started by a recorder without these */
 	char participant_id[33]; /* "": the study's log was not writable */
 	char *folder;
@@ -55,8 +53,8 @@ struct station {
 	char consent_id[33];
 	uint32_t agreed; /* modalities that may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
-	pthread_mutex_t sources_lock;   /* the recorder calls the screen source */
 	char output[OUTPUT_NAME_BYTES]; /* recorded since the start; "": it has no name */
+	/* under sources_lock, as recorder and sources call them */
 	struct source *screen, *pointer, *input, *accessible, *sound, *monitor, *stall;
 	/* shared with the accessible source's thread, under sources_lock */
 	enum accessible_focus focus, focus_reported;
@@ -68,6 +66,8 @@ struct station {
 	int64_t withdrawn_ns
 		[MODALITY_COUNT]; /* end of its capture by withdrawal, session time; 0: none */
 	int64_t started_ns, paused_ns;
+	int64_t resumed_ns;   /* of the resume whose sources are being created */
+	int64_t restarted_ns; /* end of the capture that is replaced, session time */
 	int64_t killed_from_ns, killed_to_ns; /* session times: see Status; 0: none */
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
@@ -85,7 +85,44 @@ struct station {
 	/* number of sources searching for a lost display or device, and the latest reason; under sources_lock */
 	unsigned disconnected_count;
 	char disconnected[ERROR_TEXT_BYTES];
+};
 
+/* Runs on the background thread. @return 0, or a negative errno with the reason */
+typedef int station_run_fn(struct station *station, struct error *reterr);
+/* Continues on the main thread, with the result of the run. @return the result to answer */
+typedef int station_finish_fn(struct station *station, int r, struct error *error);
+
+/*
+ * The one operation that takes long: creating the sources, which may wait for the desktop's dialog, or the doctor.
+ * It has a thread of its own. Meanwhile the main thread answers questions; all other requests wait for its end, in
+ * their order, and a stop cancels it. All fields belong to the main thread but for run()'s results.
+ */
+struct background {
+	pthread_t thread;
+	station_run_fn *run; /* NULL: no operation */
+	station_finish_fn *finish;
+	struct station_request *request; /* answered at the end; NULL: none */
+	struct packet *answer;           /* set by finish(); NULL: its result is the answer */
+	struct station_request *waiting; /* oldest first */
+	char stop_reason[176];           /* of the session, as soon as it has started; "": none */
+	_Atomic bool cancelled;          /* read by the sources that are being created */
+
+	/* set by run(), valid once done */
+	_Atomic bool done;
+	int r;
+	struct error error;
+	Uxrec__DoctorReport *report;
+};
+
+struct station {
+	struct station_options options;
+	enum state state;
+	struct station_request *request; /* being executed; NULL: none */
+	const char *requester;           /* principal of the present requester; NULL: none */
+	_Atomic unsigned number; /* of the session: stop requests for an earlier one are ignored */
+	pthread_mutex_t sources_lock; /* of the marked fields of `recording` */
+	struct recording recording;
+	struct background background;
 	struct station_summary last;
 };
 
@@ -95,6 +132,27 @@ struct backlog_text {
 };
 
 struct backlog_text station_backlog_text(const struct recorder_backlog *backlog);
+
+/*
+ * Run an operation in the background; none may be running. The request being executed, if any, is answered at its
+ * end.
+ *
+ * @return 0, or a negative errno with the reason; then finish() is not called
+ */
+int station_run(struct station *station, station_run_fn *run, station_finish_fn *finish,
+	struct error *reterr);
+/* True while sources are being created. */
+bool station_is_starting_sources(const struct station *station);
+/* Keep a request until the operation has ended. @return false: execute it now */
+bool station_must_wait(struct station *station, struct station_request *request);
+/* Continue after an operation that has ended, if one has, and execute the waiting requests. */
+void station_poll(struct station *station);
+/* Cancel the operation, and stop the session at its end, should it have one. */
+void station_stop_when_started(struct station *station, const char *reason);
+/* Refuse the waiting requests. */
+void station_refuse_waiting(struct station *station);
+/* Cancel the operation, and wait for its end. @return 0, or -EBUSY at the deadline: its thread still runs */
+int station_end_background(struct station *station, int64_t deadline_ns);
 
 /* Stop at a moderator's request. Returns like station_stop(), or -EBUSY while a task without an outcome is
  * running. */
@@ -150,7 +208,7 @@ void station_get_disk_error(struct station *station, char text[ERROR_TEXT_BYTES]
 /* Get the present lost display or device, "" when none. */
 void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTES]);
 
-/* Start the sources covered by consent; on failure none is running. */
+/* Start the sources covered by consent; on failure none is running. In the background: see station_run(). */
 int station_start_sources(struct station *station, struct error *reterr);
 /* Stop all capture. */
 void station_stop_sources(struct station *station);
@@ -204,4 +262,5 @@ void station_forget_session(struct station *station);
 
 /* Answers as records; NULL when out of memory. */
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole);
-struct packet *station_doctor_packet(struct station *station, uint64_t request);
+/* Run the doctor in the background. @return 0, or a negative errno with the reason */
+int station_start_doctor(struct station *station, struct error *reterr);

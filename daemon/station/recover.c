@@ -124,13 +124,13 @@ static bool restore_clock(struct station *station, const struct session *session
 
 	if (since_ns < 0 || since_ns > RECOVER_LIMIT_NS)
 		return false;
-	station->clock = (struct session_clock){.utc_offset_ns = state->offset_ns};
+	station->recording.clock = (struct session_clock){.utc_offset_ns = state->offset_ns};
 	for (uint16_t id = 1; id < CHANNEL_END; id++) {
 		const struct reader_channel *channel = session_reader_find(session->reader, id);
 
 		if (channel &&
 			session_reader_latest(session->reader, channel, INT64_MAX, &message) > 0)
-			station->clock.sequence[id] = message.sequence + SEQUENCES_LATE;
+			station->recording.clock.sequence[id] = message.sequence + SEQUENCES_LATE;
 	}
 	return true;
 }
@@ -146,43 +146,56 @@ static const char *restore_consent(struct station *station, const struct annotat
 		if (act->body_case == UXREC__ACT__BODY_SESSION_INFO)
 			info = act->session_info;
 		if (act->body_case == UXREC__ACT__BODY_CONSENT)
-			memcpy(station->consent_id, act->id, sizeof(station->consent_id));
+			memcpy(station->recording.consent_id, act->id,
+				sizeof(station->recording.consent_id));
 	}
 	if (info && info->n_participant_ids > 0)
-		snprintf(station->participant_id, sizeof(station->participant_id), "%s",
-			info->participant_ids[0]);
-	return info && info->n_participants > 0 && *station->consent_id ? info->participants[0]
-									: NULL;
+		snprintf(station->recording.participant_id,
+			sizeof(station->recording.participant_id), "%s", info->participant_ids[0]);
+	return info && info->n_participants > 0 && *station->recording.consent_id
+		? info->participants[0]
+		: NULL;
 }
 
 static void restore_attempt(struct station *station, const Uxrec__Act *act)
 {
-	memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
-	snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
-	uxrec__attempt__init(&station->attempt);
-	station->attempt.participant = station->participant;
-	station->attempt.participant_id = station->participant_id;
-	station->attempt.task = station->task;
-	station->attempt.number = act->attempt->number;
-	station->attempt.live_begin_ns = act->attempt->live_begin_ns;
-	station->attempt.reading_ns = act->attempt->reading_ns;
+	memcpy(station->recording.attempt_id, act->id, sizeof(station->recording.attempt_id));
+	snprintf(
+		station->recording.task, sizeof(station->recording.task), "%s", act->attempt->task);
+	uxrec__attempt__init(&station->recording.attempt);
+	station->recording.attempt.participant = station->recording.participant;
+	station->recording.attempt.participant_id = station->recording.participant_id;
+	station->recording.attempt.task = station->recording.task;
+	station->recording.attempt.number = act->attempt->number;
+	station->recording.attempt.live_begin_ns = act->attempt->live_begin_ns;
+	station->recording.attempt.reading_ns = act->attempt->reading_ns;
 }
 
 /* Restore consent, participant and a running attempt. @return false when they are not in the log */
 static bool restore_annotations(struct station *station)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	const char *participant = restore_consent(station, log);
 
-	station->participant = participant ? strdup(participant) : NULL;
-	for (size_t i = 0; station->participant && i < annotations_count(log); i++) {
+	station->recording.participant = participant ? strdup(participant) : NULL;
+	for (size_t i = 0; station->recording.participant && i < annotations_count(log); i++) {
 		const Uxrec__Act *act = annotations_get(log, i);
 
 		if (act->body_case == UXREC__ACT__BODY_ATTEMPT && !act->attempt->live_end_ns)
 			restore_attempt(station, act);
 	}
-	session_log_unlock(station->log);
-	return station->participant != NULL;
+	session_log_unlock(station->recording.log);
+	return station->recording.participant != NULL;
+}
+
+static int finish_recover(struct station *station, int r, struct error *error)
+{
+	if (r < 0) {
+		log_error("the session of the recorder that was killed cannot go on: %s",
+			error->text);
+		station_stop(station, error->text, NULL);
+	}
+	return r;
 }
 
 static int recover(struct station *station, const struct session *session,
@@ -196,38 +209,40 @@ static int recover(struct station *station, const struct session *session,
 
 	if (r < 0)
 		return r;
-	live_open(station->options.live, station->session, &station->clock, state->begun_ns,
-		station->recorder, station->log, station_request_keyframe, station);
-	station->started_ns = state->begun_ns - state->offset_ns;
+	live_open(station->options.live, station->recording.session, &station->recording.clock,
+		state->begun_ns, station->recording.recorder, station->recording.log,
+		station_request_keyframe, station);
+	station->recording.started_ns = state->begun_ns - state->offset_ns;
 	/* modalities withdrawn since, or before the kill, are not captured again */
-	log = session_log_lock(station->log);
-	live_apply_consent(station->options.live, station->session, log);
-	session_log_unlock(station->log);
-	station->agreed &= live_recordable(station->options.live);
-	station->observers_muted = state->muted;
+	log = session_log_lock(station->recording.log);
+	live_apply_consent(station->options.live, station->recording.session, log);
+	session_log_unlock(station->recording.log);
+	station->recording.agreed &= live_recordable(station->options.live);
+	station->recording.observers_muted = state->muted;
 	/* ended spans can be closed at once: their sound was never in this recorder's stream */
 	for (size_t i = 0; i < state->muted_count; i++) {
 		live_set_muted(station->options.live, true, state->muted_spans[i].from_ns);
 		if (state->muted_spans[i].to_ns != INT64_MAX)
 			live_set_muted(station->options.live, false, state->muted_spans[i].to_ns);
 	}
-	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
+	recorder_push(station->recording.recorder, CHANNEL_STUDY, now_ns,
+		&station->recording.study->base);
 	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
 	gap.from_ns = state->marker.is_there ? state->missing_from_ns : last_ns;
-	gap.to_ns = session_clock_at(&station->clock, now_ns);
-	station->killed_from_ns = gap.from_ns;
-	station->killed_to_ns = gap.to_ns;
+	gap.to_ns = session_clock_at(&station->recording.clock, now_ns);
+	station->recording.killed_from_ns = gap.from_ns;
+	station->recording.killed_to_ns = gap.to_ns;
 	gap.detail = state->marker.is_there
 		? (char *)"the disk was full, then the recorder was killed and started again"
 		: (char *)"the recorder was killed and started again";
-	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
-	if (!station->agreed) {
+	recorder_push(station->recording.recorder, CHANNEL_GAPS, now_ns, &gap.base);
+	if (!station->recording.agreed) {
 		station->state = STATE_RECORDING;
 		return error_set(reterr, -EACCES, "the participant has withdrawn their consent");
 	}
 	if (state->paused) {
 		/* the gap for the whole pause is pushed at its end */
-		station->paused_ns = state->paused_ns - state->offset_ns;
+		station->recording.paused_ns = state->paused_ns - state->offset_ns;
 		station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 		station->state = STATE_PAUSED;
 		live_set_paused(station->options.live, state->paused_ns);
@@ -235,9 +250,8 @@ static int recover(struct station *station, const struct session *session,
 	}
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED,
 		"the recorder was killed and started again");
-	r = station_start_sources(station, reterr);
 	station->state = STATE_RECORDING;
-	return r;
+	return station_run(station, station_start_sources, finish_recover, reterr);
 }
 
 /* A pause, an end or a mute since then may have been lost with the recorder's memory: assume a pause and a mute. */
@@ -284,21 +298,21 @@ static int try_recover(struct station *station, const char *id, struct error *re
 		station_forget_session(station);
 		return 0;
 	}
-	snprintf(station->session, sizeof(station->session), "%s", id);
-	memcpy(station->uuid, session->uuid, sizeof(station->uuid));
-	station->folder = strdup(session->path);
-	station->study = study_copy(session->study);
-	if (!station->folder || !station->study || station_open_log(station, reterr) < 0 ||
-		!restore_annotations(station)) {
+	snprintf(station->recording.session, sizeof(station->recording.session), "%s", id);
+	memcpy(station->recording.uuid, session->uuid, sizeof(station->recording.uuid));
+	station->recording.folder = strdup(session->path);
+	station->recording.study = study_copy(session->study);
+	if (!station->recording.folder || !station->recording.study ||
+		station_open_log(station, reterr) < 0 || !restore_annotations(station)) {
 		station_forget_session(station);
 		return 0;
 	}
 	if (state.marker.is_there)
 		assume_paused_muted(&state);
 	station->number++;
-	station->agreed = state.agreed;
-	station->keys = state.keys;
-	memcpy(station->output, state.output, sizeof(station->output));
+	station->recording.agreed = state.agreed;
+	station->recording.keys = state.keys;
+	memcpy(station->recording.output, state.output, sizeof(station->recording.output));
 	r = recover(station, session, &state, last_ns, reterr);
 	return r < 0 ? r : 1;
 }
@@ -314,7 +328,7 @@ int station_recover(struct station *station, struct error *reterr)
 	r = try_recover(station, newest, reterr);
 	if (r > 0)
 		log_warning("session %s: it goes on after a recorder that was killed",
-			station->session);
+			station->recording.session);
 	if (r < 0 && station->state == STATE_IDLE)
 		station_forget_session(station);
 	else if (r < 0)

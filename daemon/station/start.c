@@ -26,8 +26,8 @@ static int64_t watermark(void *user, int64_t now_ns)
 	int64_t until_ns = now_ns;
 
 	pthread_mutex_lock(&station->sources_lock);
-	if (station->screen)
-		until_ns = source_watermark(station->screen, now_ns);
+	if (station->recording.screen)
+		until_ns = source_watermark(station->recording.screen, now_ns);
 	pthread_mutex_unlock(&station->sources_lock);
 	return until_ns;
 }
@@ -52,9 +52,10 @@ static void on_disk_error(void *user, const char *text)
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
-	utf8_copy(station->disk_error, sizeof(station->disk_error), text);
+	utf8_copy(station->recording.disk_error, sizeof(station->recording.disk_error), text);
 	if (text)
-		utf8_copy(station->new_disk_error, sizeof(station->new_disk_error), text);
+		utf8_copy(station->recording.new_disk_error,
+			sizeof(station->recording.new_disk_error), text);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -77,7 +78,7 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 			&uxrec__consent__method__descriptor, (int)consent->method))
 		return error_set(reterr, -EACCES,
 			"nothing is recorded without consent: say how it was given (page, paper, …)");
-	station->agreed = 0;
+	station->recording.agreed = 0;
 	for (size_t i = 0; i < consent->n_modalities; i++) {
 		int modality = modality_find(consent->modalities[i]);
 
@@ -85,14 +86,14 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 			return error_set(reterr, -EINVAL,
 				"consent for '%s': this recorder has only screen, input and sound",
 				text_quote(consent->modalities[i]).text);
-		station->agreed |= 1u << modality;
+		station->recording.agreed |= 1u << modality;
 	}
 	for (size_t i = 0; i < consent->n_uses; i++)
 		if (consent_use_find(consent->uses[i]) < 0)
 			return error_set(reterr, -EINVAL,
 				"consent for '%s': it is one of analysis, observers, clips, publication",
 				text_quote(consent->uses[i]).text);
-	if (!station->agreed)
+	if (!station->recording.agreed)
 		return error_set(reterr, -EACCES,
 			"the participant has agreed to nothing: there is nothing to record");
 	return 0;
@@ -100,14 +101,14 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 
 static int choose_keys(struct station *station, const Uxrec__Start *start, struct error *reterr)
 {
-	const char *wanted = *start->keys ? start->keys
-		: *station->study->keys   ? station->study->keys
-					  : "classes";
+	const char *wanted = *start->keys         ? start->keys
+		: *station->recording.study->keys ? station->recording.study->keys
+						  : "classes";
 
-	if (key_policy_parse(wanted, &station->keys) < 0)
+	if (key_policy_parse(wanted, &station->recording.keys) < 0)
 		return error_set(reterr, -EINVAL, "keys '%s': it is one of " KEY_POLICY_NAMES,
 			text_quote(wanted).text);
-	if (station->keys == KEY_POLICY_FULL &&
+	if (station->recording.keys == KEY_POLICY_FULL &&
 		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
 		return error_set(reterr, -EACCES,
 			"recording which keys are pressed needs the participant's consent for input "
@@ -118,11 +119,13 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 static int find_study(struct station *station, const Uxrec__Start *start, struct error *reterr)
 {
 	if (*start->study_yaml)
-		return study_parse(&station->study, start->study_yaml, strlen(start->study_yaml),
+		return study_parse(&station->recording.study, start->study_yaml,
+			strlen(start->study_yaml),
 			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
 	if (!*start->study)
 		return error_set(reterr, -EINVAL, "which study? Give its name or its file");
-	return library_find_study(station->options.studies, start->study, &station->study, reterr);
+	return library_find_study(
+		station->options.studies, start->study, &station->recording.study, reterr);
 }
 
 static int make_folder(struct station *station, struct error *reterr)
@@ -133,10 +136,10 @@ static int make_folder(struct station *station, struct error *reterr)
 	/* an existing folder belongs to another session: retry */
 	do {
 		free(steal_ptr(folder));
-		r = session_id_create(station->session);
+		r = session_id_create(station->recording.session);
 		if (r == 0 &&
-			asprintf(&folder, "%s/%s", station->options.library, station->session) <
-				0) {
+			asprintf(&folder, "%s/%s", station->options.library,
+				station->recording.session) < 0) {
 			folder = NULL;
 			r = -ENOMEM;
 		}
@@ -144,7 +147,7 @@ static int make_folder(struct station *station, struct error *reterr)
 			r = -errno;
 	} while (r == -EEXIST);
 	if (r == 0)
-		station->folder = steal_ptr(folder);
+		station->recording.folder = steal_ptr(folder);
 	if (r < 0)
 		return error_set(reterr, r, "cannot make a folder in %s: %s",
 			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
@@ -154,9 +157,9 @@ static int make_folder(struct station *station, struct error *reterr)
 int station_open_log(struct station *station, struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
-	Uxrec__Study *study = study_copy(station->study);
+	Uxrec__Study *study = study_copy(station->recording.study);
 	struct annotations *log;
-	int r = study ? folder_open(&folder, station->folder, reterr)
+	int r = study ? folder_open(&folder, station->recording.folder, reterr)
 		      : error_set(reterr, -ENOMEM, "no memory");
 
 	if (r == 0)
@@ -165,8 +168,8 @@ int station_open_log(struct station *station, struct error *reterr)
 		uxrec__study__free_unpacked(study, NULL);
 		return r;
 	}
-	annotations_set_session(log, station->uuid);
-	r = session_log_create(&station->log, log, study);
+	annotations_set_session(log, station->recording.uuid);
+	r = session_log_create(&station->recording.log, log, study);
 	return r < 0 ? error_set(reterr, r, "no memory") : 0;
 }
 
@@ -181,23 +184,23 @@ static void find_ids(struct station *station, const char *author)
 	_destroy_(study_log) struct study_log *log = NULL;
 	struct error error = {"no reason given"};
 	char *id;
-	int r = study_log_open(&log, station->options.library, station->study->study_id,
-		station->study->name, &actor, &error);
+	int r = study_log_open(&log, station->options.library, station->recording.study->study_id,
+		station->recording.study->name, &actor, &error);
 
 	if (r == 0)
-		r = study_log_participant(
-			log, &actor, station->participant, station->participant_id, &error);
+		r = study_log_participant(log, &actor, station->recording.participant,
+			station->recording.participant_id, &error);
 	if (r < 0) {
-		station->participant_id[0] = '\0';
+		station->recording.participant_id[0] = '\0';
 		log_warning("the study's log: %s; its id and the participant's are not recorded",
 			error.text);
 	}
 	id = log ? strdup(study_log_id(log)) : NULL;
 	if (!id)
 		return;
-	if (*station->study->study_id)
-		free(station->study->study_id);
-	station->study->study_id = id;
+	if (*station->recording.study->study_id)
+		free(station->recording.study->study_id);
+	station->recording.study->study_id = id;
 }
 
 static int add_session_info(struct station *station, const Uxrec__Start *start, const char *author,
@@ -205,15 +208,15 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 {
 	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
 	Uxrec__Consent consent = *start->consent;
-	char *tasks[200], id[33], *participant_id = station->participant_id;
+	char *tasks[200], id[33], *participant_id = station->recording.participant_id;
 	Uxrec__Act act;
 	int r;
 
-	info.participants = &station->participant;
+	info.participants = &station->recording.participant;
 	info.n_participants = 1;
-	info.study = station->study->name;
-	info.study_id = station->study->study_id;
-	info.study_version = station->study->version;
+	info.study = station->recording.study->name;
+	info.study_id = station->recording.study->study_id;
+	info.study_version = station->recording.study->version;
 	info.station_id = (char *)station->options.identity->station;
 	info.participant_ids = &participant_id;
 	info.n_participant_ids = *participant_id ? 1 : 0;
@@ -222,9 +225,9 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 	info.scope = consent.modalities;
 	info.n_scope = consent.n_modalities;
 	info.planned_tasks = tasks;
-	for (size_t i = 0; i < station->study->n_tasks && i < ARRAY_SIZE(tasks); i++)
-		tasks[info.n_planned_tasks++] = station->study->tasks[i]->id;
-	if (act_new_id(id) < 0 || act_new_id(station->consent_id) < 0)
+	for (size_t i = 0; i < station->recording.study->n_tasks && i < ARRAY_SIZE(tasks); i++)
+		tasks[info.n_planned_tasks++] = station->recording.study->tasks[i]->id;
+	if (act_new_id(id) < 0 || act_new_id(station->recording.consent_id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
 	station_act_init(&act, id, author);
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
@@ -232,11 +235,11 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 	r = station_add_act(station, &act, reterr);
 	if (r < 0)
 		return r;
-	consent.participant = station->participant;
-	consent.participant_id = station->participant_id;
+	consent.participant = station->recording.participant;
+	consent.participant_id = station->recording.participant_id;
 	if (!*consent.text)
-		consent.text = station->study->consent_text;
-	station_act_init(&act, station->consent_id, author);
+		consent.text = station->recording.study->consent_text;
+	station_act_init(&act, station->recording.consent_id, author);
 	act.body_case = UXREC__ACT__BODY_CONSENT;
 	act.consent = &consent;
 	return station_add_act(station, &act, reterr);
@@ -248,25 +251,27 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
  */
 static void record_beginning(struct station *station)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 
-	live_open(station->options.live, station->session, &station->clock,
-		session_clock_at(&station->clock, station->started_ns), station->recorder,
-		station->log, station_request_keyframe, station);
-	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
+	live_open(station->options.live, station->recording.session, &station->recording.clock,
+		session_clock_at(&station->recording.clock, station->recording.started_ns),
+		station->recording.recorder, station->recording.log, station_request_keyframe,
+		station);
+	recorder_push(station->recording.recorder, CHANNEL_STUDY, clock_now_ns(),
+		&station->recording.study->base);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
 	for (size_t i = 0; i < annotations_count(log); i++)
-		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+		recorder_push(station->recording.recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_get(log, i)->base);
-	live_apply_consent(station->options.live, station->session, log);
-	session_log_unlock(station->log);
+	live_apply_consent(station->options.live, station->recording.session, log);
+	session_log_unlock(station->recording.log);
 }
 
 int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
 	struct error *reterr)
 {
 	const struct recorder_context context = {
-		.clock = &station->clock,
+		.clock = &station->recording.clock,
 		.hub = station->options.live->hub,
 		.published = published,
 		.watermark = watermark,
@@ -274,7 +279,7 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 		.request_keyframe = station_request_keyframe,
 		.disk_error = on_disk_error,
 		.ended = files_ended,
-		.session_uuid = station->uuid,
+		.session_uuid = station->recording.uuid,
 		.station_id = station->options.identity->station,
 		.marker = marker,
 		.sync_every_ns = station->options.sync_every_ns,
@@ -282,7 +287,8 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 	};
 
 	hub_reset(station->options.live->hub);
-	return recorder_create(&station->recorder, station->folder, before, &context, reterr);
+	return recorder_create(
+		&station->recording.recorder, station->recording.folder, before, &context, reterr);
 }
 
 /* Undo a failed start: remove all files. */
@@ -293,13 +299,14 @@ static void undo_start(struct station *station)
 	_folder_unref_ struct folder *folder = NULL;
 
 	live_close(station->options.live);
-	if (station->recorder)
-		recorder_destroy(steal_ptr(station->recorder));
+	if (station->recording.recorder)
+		recorder_destroy(steal_ptr(station->recording.recorder));
 	hub_reset(station->options.live->hub);
-	if (station->folder && folder_open(&folder, station->folder, NULL) == 0) {
+	if (station->recording.folder &&
+		folder_open(&folder, station->recording.folder, NULL) == 0) {
 		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 			folder_remove(folder, files[i]);
-		rmdir(station->folder);
+		rmdir(station->recording.folder);
 	}
 	station_forget_session(station);
 }
@@ -317,12 +324,12 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		r = choose_keys(station, start, reterr);
 	if (r < 0)
 		return r;
-	station->participant = strdup(start->participant);
-	if (!station->participant)
+	station->recording.participant = strdup(start->participant);
+	if (!station->recording.participant)
 		return error_set(reterr, -ENOMEM, "no memory");
 	station->number++;
 	r = make_folder(station, reterr);
-	if (r == 0 && io_random_hex(station->uuid, 16) < 0)
+	if (r == 0 && io_random_hex(station->recording.uuid, 16) < 0)
 		r = error_set(reterr, -EIO, "no random numbers");
 	if (r == 0)
 		find_ids(station, author);
@@ -330,14 +337,30 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		r = station_open_log(station, reterr);
 	if (r == 0)
 		r = add_session_info(station, start, author, reterr);
-	session_clock_init(&station->clock);
+	session_clock_init(&station->recording.clock);
 	if (r == 0)
 		r = station_open_recorder(station, 0, (struct segments_marker){0}, reterr);
 	if (r < 0)
 		return r;
-	station->started_ns = clock_now_ns();
+	station->recording.started_ns = clock_now_ns();
 	record_beginning(station);
-	return station_start_sources(station, reterr);
+	return 0;
+}
+
+static int finish_start(struct station *station, int r, struct error *error)
+{
+	(void)error;
+	if (r < 0) {
+		undo_start(station);
+		return r;
+	}
+	station->state = STATE_RECORDING;
+	log_info("session %s: recording%s%s%s, keys: %s", station->recording.session,
+		station_may_record(station, MODALITY_SCREEN) ? " screen" : "",
+		station_may_record(station, MODALITY_INPUT) ? " input" : "",
+		station_may_record(station, MODALITY_SOUND) ? " sound" : "",
+		key_policy_name(station->recording.keys));
+	return 0;
 }
 
 int station_start(struct station *station, const Uxrec__Start *start, const char *author,
@@ -351,17 +374,13 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 				? "session %s waits for room on the disk to end: make room, or give "
 				  "up the rest of it with 'uxrec stop --discard'"
 				: "session %s is being recorded: stop it first",
-			station->session);
+			station->recording.session);
 	r = start_session(station, start, author, reterr);
-	if (r < 0) {
+	if (r == 0)
+		r = station_run(station, station_start_sources, finish_start, reterr);
+	if (r < 0)
 		undo_start(station);
-		return r;
-	}
-	station->state = STATE_RECORDING;
-	log_info("session %s: recording%s%s%s, keys: %s", station->session,
-		station_may_record(station, MODALITY_SCREEN) ? " screen" : "",
-		station_may_record(station, MODALITY_INPUT) ? " input" : "",
-		station_may_record(station, MODALITY_SOUND) ? " sound" : "",
-		key_policy_name(station->keys));
-	return 0;
+	else
+		station->state = STATE_STARTING;
+	return r;
 }

@@ -18,15 +18,15 @@ void station_request_keyframe(void *user)
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
-	if (station->screen)
-		source_request_keyframe(station->screen);
+	if (station->recording.screen)
+		source_request_keyframe(station->recording.screen);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
 void station_get_disk_error(struct station *station, char text[ERROR_TEXT_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
-	memcpy(text, station->disk_error, ERROR_TEXT_BYTES);
+	memcpy(text, station->recording.disk_error, ERROR_TEXT_BYTES);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -34,7 +34,7 @@ void station_get_disk_error(struct station *station, char text[ERROR_TEXT_BYTES]
 
 bool station_may_record(const struct station *station, enum modality modality)
 {
-	return station->agreed >> modality & 1;
+	return station->recording.agreed >> modality & 1;
 }
 
 size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT])
@@ -51,28 +51,28 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
 
 int64_t station_now_ns(const struct station *station)
 {
-	return session_clock_at(&station->clock, clock_now_ns());
+	return session_clock_at(&station->recording.clock, clock_now_ns());
 }
 
 void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
-	char *modalities[MODALITY_COUNT], *participant_id = station->participant_id;
+	char *modalities[MODALITY_COUNT], *participant_id = station->recording.participant_id;
 
 	event.kind = kind;
 	event.reason = (char *)reason;
 	event.recorder = (char *)"uxrecd " UXREC_VERSION;
-	event.keys = (char *)key_policy_name(station->keys);
+	event.keys = (char *)key_policy_name(station->recording.keys);
 	event.modalities = modalities;
 	event.n_modalities = station_name_modalities(station, modalities);
 	if (kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
-		event.session_uuid = station->uuid;
+		event.session_uuid = station->recording.uuid;
 		event.station_id = (char *)station->options.identity->station;
-		event.study_id = station->study->study_id;
+		event.study_id = station->recording.study->study_id;
 		event.participant_ids = &participant_id;
 		event.n_participant_ids = *participant_id ? 1 : 0;
 	}
-	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
+	recorder_push(station->recording.recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
 }
 
 void station_push_pause_gap(struct station *station, int64_t to_ns)
@@ -80,19 +80,20 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 
 	gap.reason = UXREC__GAP__REASON__REASON_PAUSE;
-	gap.from_ns = session_clock_at(&station->clock, station->paused_ns);
-	gap.to_ns = session_clock_at(&station->clock, to_ns);
+	gap.from_ns = session_clock_at(&station->recording.clock, station->recording.paused_ns);
+	gap.to_ns = session_clock_at(&station->recording.clock, to_ns);
 	gap.detail = (char *)"paused by the moderator";
-	recorder_push(station->recorder, CHANNEL_GAPS, station->paused_ns, &gap.base);
+	recorder_push(
+		station->recording.recorder, CHANNEL_GAPS, station->recording.paused_ns, &gap.base);
 }
 
 int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	const struct act_context context = {.log = log,
-		.study = session_log_study(station->log),
+		.study = session_log_study(station->recording.log),
 		.paused_ns = station->state == STATE_PAUSED
-			? session_clock_at(&station->clock, station->paused_ns)
+			? session_clock_at(&station->recording.clock, station->recording.paused_ns)
 			: 0};
 	const Uxrec__Act *stored;
 	int r;
@@ -102,12 +103,12 @@ int station_add_act(struct station *station, Uxrec__Act *act, struct error *rete
 	r = act_context_check(&context, act, reterr);
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
-	if (r == 0 && station->recorder)
-		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+	if (r == 0 && station->recording.recorder)
+		recorder_push(station->recording.recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_appended(log)->base);
 	if (r == 0)
-		library_announce_act(station->options.studies, station->session, stored);
-	session_log_unlock(station->log);
+		library_announce_act(station->options.studies, station->recording.session, stored);
+	session_log_unlock(station->recording.log);
 	return r;
 }
 
@@ -122,19 +123,15 @@ void station_act_init(Uxrec__Act *act, char *id, const char *author)
 
 void station_forget_session(struct station *station)
 {
-	session_log_unref(steal_ptr(station->log));
-	if (station->study)
-		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
-	free(steal_ptr(station->participant));
-	free(steal_ptr(station->folder));
-	free(steal_ptr(station->pauses));
-	station->pause_count = 0;
-	station->killed_from_ns = station->killed_to_ns = 0;
-	station->uuid[0] = station->participant_id[0] = '\0';
-	memset(station->withdrawn_ns, 0, sizeof(station->withdrawn_ns));
-	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
-	station->disk_error[0] = station->new_disk_error[0] = '\0';
-	station->disk_error_reported = station->observers_muted = false;
+	struct recording *recording = &station->recording;
+
+	session_log_unref(recording->log);
+	if (recording->study)
+		uxrec__study__free_unpacked(recording->study, NULL);
+	free(recording->participant);
+	free(recording->folder);
+	free(recording->pauses);
+	*recording = (struct recording){0};
 	station->state = STATE_IDLE;
 }
 
@@ -146,7 +143,8 @@ static int need_session(const struct station *station, struct error *reterr)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
 	if (station->state == STATE_ENDING)
 		return error_set(reterr, -EBUSY,
-			"session %s has ended, and waits for room on the disk", station->session);
+			"session %s has ended, and waits for room on the disk",
+			station->recording.session);
 	return 0;
 }
 
@@ -155,50 +153,55 @@ static int do_pause(struct station *station, struct error *reterr)
 	if (station->state == STATE_PAUSED)
 		return error_set(reterr, -EALREADY, "the session is paused already");
 	station_stop_sources(station);
-	station->paused_ns = clock_now_ns();
+	station->recording.paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 	station->state = STATE_PAUSED;
-	live_set_paused(
-		station->options.live, session_clock_at(&station->clock, station->paused_ns));
-	log_info("session %s: paused, nothing is recorded", station->session);
+	live_set_paused(station->options.live,
+		session_clock_at(&station->recording.clock, station->recording.paused_ns));
+	log_info("session %s: paused, nothing is recorded", station->recording.session);
 	return 0;
 }
 
-static int do_resume(struct station *station, struct error *reterr)
+static int finish_resume(struct station *station, int r, struct error *error)
 {
-	int64_t resumed_ns;
-	int r;
+	int64_t resumed_ns = station->recording.resumed_ns;
 
-	if (station->state == STATE_RECORDING)
-		return error_set(reterr, -EALREADY, "the session is not paused");
-	resumed_ns = clock_now_ns();
-	r = station_start_sources(station, reterr);
+	(void)error;
 	station_push_pause_gap(station, resumed_ns);
-	station_add_pause(station, session_clock_at(&station->clock, station->paused_ns),
-		session_clock_at(&station->clock, resumed_ns));
+	station_add_pause(station,
+		session_clock_at(&station->recording.clock, station->recording.paused_ns),
+		session_clock_at(&station->recording.clock, resumed_ns));
 	if (r < 0) {
 		/* data of one source until another failed lies between two gaps */
-		station->paused_ns = clock_now_ns();
+		station->recording.paused_ns = clock_now_ns();
 		return r;
 	}
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
 	live_set_paused(station->options.live, 0);
-	log_info("session %s: recording again", station->session);
+	log_info("session %s: recording again", station->recording.session);
 	return 0;
+}
+
+static int do_resume(struct station *station, struct error *reterr)
+{
+	if (station->state == STATE_RECORDING)
+		return error_set(reterr, -EALREADY, "the session is not paused");
+	station->recording.resumed_ns = clock_now_ns();
+	return station_run(station, station_start_sources, finish_resume, reterr);
 }
 
 static int mute_observers(struct station *station, bool muted, struct error *reterr)
 {
 	int r;
 
-	if (muted == station->observers_muted)
+	if (muted == station->recording.observers_muted)
 		return error_set(reterr, -EALREADY, "the observers %s",
 			muted ? "are muted already" : "hear the sound already");
 	r = live_set_muted(station->options.live, muted, station_now_ns(station));
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
-	station->observers_muted = muted;
+	station->recording.observers_muted = muted;
 	station_push_event(station,
 		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED
 		      : UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED,
@@ -234,31 +237,26 @@ static int change_running(struct station *station, const Uxrec__ClientMessage *m
 		return station_end_interruption(station, author, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
 		return station_begin_phase(station, message->phase_begin->kind, author, reterr);
-	default: return station_tag_now(station, message->tag_now, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
+		return station_tag_now(station, message->tag_now, author, reterr);
+	default: return error_set(reterr, -EINVAL, "the recorder does not know that message");
 	}
 }
 
-static struct packet *answer(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, bool *ret_changed)
+/* @return 0, or a negative errno with the reason; unless the request is to be answered later */
+static int execute(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
-	struct error error = {"it could not be done"};
-	char session[21];
-	int r;
+	const Uxrec__ClientMessage *message = request->message;
 
-	snprintf(session, sizeof(session), "%s", station->session);
 	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
-		return station_status_packet(station, message->request, false);
-	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
-		return station_status_packet(station, message->request, true);
-	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR:
-		return station_doctor_packet(station, message->request);
+	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR: return station_start_doctor(station, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_START:
-		r = station_start(station, message->start, author, &error);
-		break;
+		return station_start(station, message->start, request->author, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
-		r = station_stop_asked(station, message->stop, author, &error);
-		break;
+		if (request->cancels_start && station->state == STATE_IDLE)
+			return 0;
+		return station_stop_asked(station, message->stop, request->author, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PAUSE:
 	case UXREC__CLIENT_MESSAGE__BODY_RESUME:
 	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
@@ -269,24 +267,46 @@ static struct packet *answer(struct station *station, const Uxrec__ClientMessage
 	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
 	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
 	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
-		r = change_running(station, message, author, &error);
-		break;
-	default: r = error_set(&error, -EINVAL, "the recorder does not know that message");
+		return change_running(station, message, request->author, reterr);
+	default: return error_set(reterr, -EINVAL, "the recorder does not know that message");
 	}
-	*ret_changed = r == 0;
-	return station_result_packet(
-		message->request, r, *station->session ? station->session : session, &error);
 }
 
-struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, const char *principal, bool *ret_changed)
+static void change(struct station *station, struct station_request *request)
 {
-	struct packet *packet;
+	const struct recording *recording = &station->recording;
+	struct error error = {"it could not be done"};
+	char session[SESSION_ID_BYTES];
+	int r;
 
-	station->requester = principal;
-	packet = answer(station, message, author, ret_changed);
+	snprintf(session, sizeof(session), "%s", recording->session);
+	station->request = request;
+	r = execute(station, request, &error);
+	station->request = NULL;
+	if (r == 0 && station->background.request == request)
+		return;
+	request->answered(request,
+		station_result_packet(request->message->request, r,
+			*recording->session ? recording->session : session, &error),
+		r == 0);
+}
+
+void station_handle(struct station *station, struct station_request *request)
+{
+	const Uxrec__ClientMessage *message = request->message;
+
+	if (station_must_wait(station, request))
+		return;
+	station->requester = request->principal;
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
+		message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE)
+		request->answered(request,
+			station_status_packet(station, message->request,
+				message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE),
+			false);
+	else
+		change(station, request);
 	station->requester = NULL;
-	return packet;
 }
 
 /* ---- lifecycle ---- */
@@ -320,7 +340,7 @@ bool station_is_busy(const struct station *station)
 bool station_is_alive(struct station *station)
 {
 	return station->state == STATE_IDLE ||
-		clock_now_ns() - recorder_alive_ns(station->recorder) < STUCK_NS;
+		clock_now_ns() - recorder_alive_ns(station->recording.recorder) < STUCK_NS;
 }
 
 const struct station_summary *station_last(const struct station *station)

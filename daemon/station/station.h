@@ -38,6 +38,8 @@ struct station_options {
 	 * the disk has room: the main thread must call station_stop_session() with both arguments. Any thread.
 	 */
 	void (*must_stop)(void *user, unsigned session, const char *reason);
+	/** Request station_tick(), soon. Any thread. */
+	void (*wake)(void *user);
 	/** New packets for observers. Any thread. */
 	void (*published)(void *user);
 	/** @return the number of connected observers */
@@ -48,20 +50,33 @@ struct station_options {
 /** @return 0 (free with station_destroy()) or -ENOMEM; options are copied, their strings are not */
 int station_create(struct station **ret, const struct station_options *options);
 
-/** Stop a running session like station_stop_now(), and free everything. */
+/** Stop a running session like station_stop_now(), which must not have failed with -EBUSY, and free everything. */
 void station_destroy(struct station *station);
 DEFINE_DESTROY(station);
 
+/** A request to the station, valid until it is answered. */
+struct station_request {
+	const Uxrec__ClientMessage *message;
+	const char *author,
+		*principal; /* name and principal of the requester, for the resulting acts */
+	/**
+	 * Called exactly once, on the main thread.
+	 *
+	 * @param answer   a record, owned by the callee; NULL when out of memory
+	 * @param changed  true when the state has changed
+	 */
+	void (*answered)(struct station_request *request, struct packet *answer, bool changed);
+
+	/* of the station */
+	struct station_request *next;
+	bool cancels_start; /* a stop while a session starts */
+};
+
 /**
- * Execute a message's request.
- *
- * @param author       name of the requester, and
- * @param principal    theirs, for the resulting acts
- * @param ret_changed  set to true when the state has changed
- * @return the answer as a record, for the requester; NULL when out of memory
+ * Execute a request. It is answered before this returns, or later, when it takes long or must wait for one that
+ * does: start, resume and the doctor. A stop cancels a start.
  */
-struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, const char *principal, bool *ret_changed);
+void station_handle(struct station *station, struct station_request *request);
 
 /**
  * End the session, if there is one, for this reason. Capture has stopped on return.
@@ -74,7 +89,10 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 
 /**
  * Like station_stop(), before the program exits: waits at most ten seconds for room, then a gap marks the
- * missing data.
+ * missing data. Pending requests are refused.
+ *
+ * @return as station_stop(), or -EBUSY: a source that is being created does not answer, and the station cannot be
+ *         freed. The session is unfinished, as after a kill.
  */
 int station_stop_now(struct station *station, const char *reason);
 
@@ -86,7 +104,7 @@ int station_stop_now(struct station *station, const char *reason);
  */
 int station_recover(struct station *station, struct error *reterr);
 
-/** Monitor the running session; call every few seconds. */
+/** Monitor the running session, and continue pending requests; call every few seconds, and at each wake(). */
 void station_tick(struct station *station);
 
 /** End the session of a must_stop() call, unless another one is running. */
@@ -105,7 +123,7 @@ struct packet *station_status(struct station *station, uint64_t request);
 struct packet *station_result_packet(
 	uint64_t request, int r, const char *session, const struct error *error);
 
-/** @return true while a session is recorded, paused, or waiting for room to end */
+/** @return true while a session starts, is recorded, is paused, or waits for room to end */
 bool station_is_busy(const struct station *station);
 
 /** @return false when the recorder's thread has been stuck for too long */

@@ -34,7 +34,7 @@ static void fill_lost(struct station *station, Uxrec__Status *status, struct sta
 {
 	struct loss sums[GAP_PART_END];
 
-	recorder_sum_losses(station->recorder, status->now_ns, sums);
+	recorder_sum_losses(station->recording.recorder, status->now_ns, sums);
 	status->lost = room->lost_list;
 	for (int part = 1; part < GAP_PART_END; part++) {
 		if (sums[part].count == 0)
@@ -49,26 +49,27 @@ static void fill_lost(struct station *station, Uxrec__Status *status, struct sta
 
 static void fill_running(struct station *station, Uxrec__Status *status, struct status_room *room)
 {
-	struct recorder_totals totals = recorder_get_totals(station->recorder);
-	struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
+	struct recorder_totals totals = recorder_get_totals(station->recording.recorder);
+	struct recorder_backlog backlog = recorder_get_backlog(station->recording.recorder);
 
-	status->session = station->session;
-	status->study_name = station->study->name;
-	status->participant = station->participant;
-	status->started_ns = session_clock_at(&station->clock, station->started_ns);
+	status->session = station->recording.session;
+	status->study_name = station->recording.study->name;
+	status->participant = station->recording.participant;
+	status->started_ns =
+		session_clock_at(&station->recording.clock, station->recording.started_ns);
 	status->now_ns = station_now_ns(station);
-	status->keys = (char *)key_policy_name(station->keys);
+	status->keys = (char *)key_policy_name(station->recording.keys);
 	status->modalities = room->modalities;
 	status->n_modalities = station_name_modalities(station, room->modalities);
 	station_fill_course(station, status);
-	status->killed_from_ns = station->killed_from_ns;
-	status->killed_to_ns = station->killed_to_ns;
+	status->killed_from_ns = station->recording.killed_from_ns;
+	status->killed_to_ns = station->recording.killed_to_ns;
 	status->bytes = totals.bytes;
 	status->pictures = totals.pictures;
 	status->events = totals.events;
 	status->gaps = (uint32_t)totals.gaps;
 	fill_lost(station, status, room);
-	status->observers_muted = station->observers_muted;
+	status->observers_muted = station->recording.observers_muted;
 	status->waiting_bytes = backlog.bytes;
 	status->waiting_from_ns = backlog.from_ns;
 	status->waiting_to_ns = backlog.to_ns;
@@ -78,12 +79,15 @@ static void fill_running(struct station *station, Uxrec__Status *status, struct 
 static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
 {
 	char disk_error[ERROR_TEXT_BYTES];
-	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
-	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
+	double seconds = (double)(clock_now_ns() - station->recording.started_ns) / 1e9,
+	       minutes = 0;
+	uint64_t bytes = station->recording.recorder
+		? recorder_get_totals(station->recording.recorder).bytes
+		: 0;
 
 	station_get_disk_error(station, disk_error);
 	if (*disk_error) {
-		struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
+		struct recorder_backlog backlog = recorder_get_backlog(station->recording.recorder);
 
 		utf8_format(text, WARNING_BYTES,
 			station->state == STATE_ENDING
@@ -109,7 +113,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 static Uxrec__Status__OwnPages own_pages(const struct station *station)
 {
 	const char *screen = station->options.screen;
-	int own = station->own_pages;
+	int own = station->recording.own_pages;
 
 	if (strcmp(screen, "none") == 0 || strcmp(screen, "test") == 0)
 		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
@@ -128,6 +132,9 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 {
 	char disconnected[ERROR_TEXT_BYTES];
 
+	if (station_is_starting_sources(station))
+		return (char *)"the capture starts: the desktop may ask for permission to share the "
+			       "screen";
 	station_get_disconnected(station, disconnected);
 	if (!*disconnected && station->state == STATE_RECORDING && station_keys_wait(station))
 		return (char *)"keys are not recorded: the accessibility bus does not answer, and which "
@@ -140,6 +147,7 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 
 static const Uxrec__Status__State states[] = {
 	[STATE_IDLE] = UXREC__STATUS__STATE__STATE_IDLE,
+	[STATE_STARTING] = UXREC__STATUS__STATE__STATE_STARTING,
 	[STATE_RECORDING] = UXREC__STATUS__STATE__STATE_RECORDING,
 	[STATE_PAUSED] = UXREC__STATUS__STATE__STATE_PAUSED,
 	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
@@ -173,7 +181,7 @@ static void fill_status(struct station *station, Uxrec__Status *status, struct s
 	status->own_pages = own_pages(station);
 	status->disk_free_bytes = free_bytes(station);
 	status->warning = warn(station, status->disk_free_bytes, room->warning);
-	if (station->state != STATE_IDLE)
+	if (station->state != STATE_IDLE && station->state != STATE_STARTING)
 		fill_running(station, status, room);
 }
 
@@ -181,7 +189,7 @@ static void fill_status(struct station *station, Uxrec__Status *status, struct s
 static struct packet *pack_whole(
 	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	_autofree_ Uxrec__Act **acts = NULL;
 	struct packet *packet = NULL;
 
@@ -190,9 +198,9 @@ static struct packet *pack_whole(
 	for (size_t i = 0; acts && i < annotations_count(log); i++)
 		acts[status->n_acts++] = (Uxrec__Act *)annotations_get(log, i);
 	status->acts = acts;
-	status->study = station->study;
+	status->study = station->recording.study;
 	packet_create_record_message(&packet, MCAP_PRIVATE, &message->base);
-	session_log_unlock(station->log);
+	session_log_unlock(station->recording.log);
 	return packet;
 }
 
@@ -208,7 +216,7 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	message.status = &status;
 	fill_status(station, &status, &room);
 	fill_last(station, &status, whole);
-	if (whole && station->state != STATE_IDLE)
+	if (whole && *status.session)
 		return pack_whole(station, &message, &status);
 	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
 	return packet;
@@ -242,7 +250,9 @@ struct packet *station_result_packet(
 	return packet;
 }
 
-struct packet *station_doctor_packet(struct station *station, uint64_t request)
+/* ---- the doctor ---- */
+
+static int run_doctor(struct station *station, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
 	const struct doctor_options wanted = {.grabber = options->screen,
@@ -256,23 +266,35 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 		.encoder = options->encoder,
 		.chroma = options->chroma,
 		.picture = true,
-		.hidden = library_studies_hide(options->studies)};
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	struct packet *packet = NULL;
-	struct error error;
+		.hidden = library_studies_hide(options->studies),
+		.cancelled = &station->background.cancelled};
+	int r = doctor_run(&station->background.report, &wanted);
 
+	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+}
+
+static int finish_doctor(struct station *station, int r, struct error *error)
+{
+	struct background *background = &station->background;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+
+	(void)error;
+	if (r < 0)
+		return r;
+	message.request = background->request->message->request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
+	message.doctor_report = background->report;
+	packet_create_record_message(&background->answer, MCAP_PRIVATE, &message.base);
+	uxrec__doctor_report__free_unpacked(steal_ptr(background->report), NULL);
+	return 0;
+}
+
+int station_start_doctor(struct station *station, struct error *reterr)
+{
 	/* the doctor takes a picture of the screen: not during a session, least of all in a pause */
 	if (station->state != STATE_IDLE)
-		return station_result_packet(request,
-			error_set(&error, -EBUSY,
-				"session %s is being recorded: look for troubles before or after",
-				station->session),
-			"", &error);
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
-	if (doctor_run(&message.doctor_report, &wanted) < 0)
-		return NULL;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
-	return packet;
+		return error_set(reterr, -EBUSY,
+			"session %s is being recorded: look for troubles before or after",
+			station->recording.session);
+	return station_run(station, run_doctor, finish_doctor, reterr);
 }

@@ -32,7 +32,7 @@ static int no_task(struct error *reterr)
 
 static uint32_t next_number(struct station *station, const char *task)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	uint32_t number = 1;
 
 	annotations_refresh(log);
@@ -42,7 +42,7 @@ static uint32_t next_number(struct station *station, const char *task)
 		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
 			strcmp(act->attempt->task, task) == 0;
 	}
-	session_log_unlock(station->log);
+	session_log_unlock(station->recording.log);
 	return number;
 }
 
@@ -52,27 +52,27 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	Uxrec__Act act;
 	int r;
 
-	if (*station->attempt_id)
-		return error_set(
-			reterr, -EBUSY, "task '%s' is running: end it first", station->task);
-	if (!study_task(station->study, start->task))
+	if (*station->recording.attempt_id)
+		return error_set(reterr, -EBUSY, "task '%s' is running: end it first",
+			station->recording.task);
+	if (!study_task(station->recording.study, start->task))
 		return error_set(reterr, -ENOENT, "the study has no task '%s'",
 			text_quote(start->task).text);
-	if (act_new_id(station->attempt_id) < 0)
+	if (act_new_id(station->recording.attempt_id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
-	snprintf(station->task, sizeof(station->task), "%s", start->task);
-	uxrec__attempt__init(&station->attempt);
-	station->attempt.participant = station->participant;
-	station->attempt.participant_id = station->participant_id;
-	station->attempt.task = station->task;
-	station->attempt.number = next_number(station, start->task);
-	station->attempt.live_begin_ns = station_now_ns(station);
-	station_act_init(&act, station->attempt_id, author);
+	snprintf(station->recording.task, sizeof(station->recording.task), "%s", start->task);
+	uxrec__attempt__init(&station->recording.attempt);
+	station->recording.attempt.participant = station->recording.participant;
+	station->recording.attempt.participant_id = station->recording.participant_id;
+	station->recording.attempt.task = station->recording.task;
+	station->recording.attempt.number = next_number(station, start->task);
+	station->recording.attempt.live_begin_ns = station_now_ns(station);
+	station_act_init(&act, station->recording.attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
-	act.attempt = &station->attempt;
+	act.attempt = &station->recording.attempt;
 	r = station_add_act(station, &act, reterr);
 	if (r < 0)
-		station->attempt_id[0] = '\0';
+		station->recording.attempt_id[0] = '\0';
 	else
 		station_request_keyframe(station); /* entry point for seeking to starts of tasks */
 	return r;
@@ -85,21 +85,22 @@ int station_task_ready(struct station *station, const char *author, struct error
 	Uxrec__Act act;
 	int r;
 
-	if (!*station->attempt_id)
+	if (!*station->recording.attempt_id)
 		return no_task(reterr);
-	if (station->attempt.reading_ns)
+	if (station->recording.attempt.reading_ns)
 		return error_set(reterr, -EALREADY,
-			"the participant was ready already: task '%s' has begun", station->task);
-	attempt.reading_ns = station->attempt.live_begin_ns;
+			"the participant was ready already: task '%s' has begun",
+			station->recording.task);
+	attempt.reading_ns = station->recording.attempt.live_begin_ns;
 	attempt.live_begin_ns = station_now_ns(station);
-	station_act_init(&act, station->attempt_id, author);
+	station_act_init(&act, station->recording.attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
 	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	if (r < 0)
 		return r;
-	station->attempt.reading_ns = attempt.reading_ns;
-	station->attempt.live_begin_ns = attempt.live_begin_ns;
+	station->recording.attempt.reading_ns = attempt.reading_ns;
+	station->recording.attempt.live_begin_ns = attempt.live_begin_ns;
 	station_request_keyframe(station);
 	return 0;
 }
@@ -115,13 +116,13 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 	attempt.live_end_ns = station_now_ns(station);
 	attempt.outcome = outcome;
 	attempt.failure = failure;
-	station_act_init(&act, station->attempt_id, author);
+	station_act_init(&act, station->recording.attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
 	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	/* an attempt removed meanwhile has no end */
 	if (r == 0 || r == -ENOENT)
-		station->attempt_id[0] = '\0';
+		station->recording.attempt_id[0] = '\0';
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -148,7 +149,7 @@ int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const c
 
 	if (r < 0)
 		return r;
-	if (!*station->attempt_id)
+	if (!*station->recording.attempt_id)
 		return no_task(reterr);
 	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
 		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
@@ -161,16 +162,16 @@ int station_end_task_for_stop(
 	int r = check_outcome(stop->outcome, stop->failure, reterr);
 	bool given = stop->outcome != UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED;
 
-	if (r < 0 || (!*station->attempt_id && !given))
+	if (r < 0 || (!*station->recording.attempt_id && !given))
 		return r;
-	if (!*station->attempt_id)
+	if (!*station->recording.attempt_id)
 		return error_set(reterr, -EINVAL,
 			"no task is running that could have an outcome; stop without one");
 	if (!given)
 		return error_set(reterr, -EBUSY,
 			"task '%s' is running: how did it end? 'uxrec stop --outcome completed', or "
 			"another outcome of 'uxrec task end'",
-			station->task);
+			station->recording.task);
 	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
 }
 
@@ -195,13 +196,13 @@ static const Uxrec__Act *find_open(const struct annotations *log, Uxrec__Act__Bo
 /* @param ret_id  set to its id, "" when none of this kind is running */
 static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, char ret_id[33])
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	const Uxrec__Act *act;
 
 	annotations_refresh(log);
 	act = find_open(log, kind);
 	snprintf(ret_id, 33, "%s", act ? act->id : "");
-	session_log_unlock(station->log);
+	session_log_unlock(station->recording.log);
 }
 
 /* @return 1 when one was ended, 0 when there was none, or a negative errno with the reason */
@@ -298,7 +299,7 @@ int station_end_course(struct station *station, const char *author, struct error
 	int64_t at_ns = station_now_ns(station);
 	int r = 0, r2;
 
-	if (*station->attempt_id)
+	if (*station->recording.attempt_id)
 		r = station_end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
 			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, author, reterr);
 	r2 = end_open(station, UXREC__ACT__BODY_INTERRUPTION, at_ns, author, reterr);
@@ -311,9 +312,9 @@ int station_end_course(struct station *station, const char *author, struct error
 
 int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
 {
-	if (!array_grow(station->pauses, station->pause_count))
+	if (!array_grow(station->recording.pauses, station->recording.pause_count))
 		return -ENOMEM;
-	station->pauses[station->pause_count++] =
+	station->recording.pauses[station->recording.pause_count++] =
 		(struct time_span){.from_ns = from_ns, .to_ns = to_ns};
 	return 0;
 }
@@ -323,16 +324,17 @@ int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
 static struct time_span *list_stops(
 	struct station *station, const struct annotations *log, int64_t at_ns, size_t *ret_count)
 {
-	size_t room = station->pause_count + annotations_count(log) + 1, count = 0;
+	size_t room = station->recording.pause_count + annotations_count(log) + 1, count = 0;
 	struct time_span *spans = calloc(room, sizeof(*spans));
 
 	if (!spans)
 		return NULL;
-	for (size_t i = 0; i < station->pause_count; i++)
-		spans[count++] = station->pauses[i];
+	for (size_t i = 0; i < station->recording.pause_count; i++)
+		spans[count++] = station->recording.pauses[i];
 	if (station->state == STATE_PAUSED)
 		spans[count++] = (struct time_span){
-			session_clock_at(&station->clock, station->paused_ns), at_ns};
+			session_clock_at(&station->recording.clock, station->recording.paused_ns),
+			at_ns};
 	for (size_t i = 0; i < annotations_count(log); i++) {
 		const Uxrec__Act *act = annotations_get(log, i);
 		const Uxrec__Interruption *stop = act->interruption;
@@ -348,18 +350,18 @@ static struct time_span *list_stops(
 static void fill_attempt(
 	struct station *station, const struct annotations *log, Uxrec__Status *status)
 {
-	const Uxrec__Act *act = annotations_find(log, station->attempt_id);
+	const Uxrec__Act *act = annotations_find(log, station->recording.attempt_id);
 	const Uxrec__Attempt *attempt = act && act->body_case == UXREC__ACT__BODY_ATTEMPT
 		? act->attempt
-		: &station->attempt;
+		: &station->recording.attempt;
 	_autofree_ struct time_span *stops = NULL;
 	size_t count = 0;
 	int64_t begin_ns = attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns;
 
-	status->task = station->task;
-	status->attempt = station->attempt_id;
+	status->task = station->recording.task;
+	status->attempt = station->recording.attempt_id;
 	status->attempt_begin_ns = begin_ns;
-	status->attempt_reading_ns = station->attempt.reading_ns;
+	status->attempt_reading_ns = station->recording.attempt.reading_ns;
 	stops = list_stops(station, log, status->now_ns, &count);
 	status->attempt_time_ns = status->now_ns - begin_ns -
 		(stops ? spans_cover_ns(stops, count, begin_ns, status->now_ns) : 0);
@@ -369,14 +371,15 @@ static void fill_attempt(
 
 void station_fill_course(struct station *station, Uxrec__Status *status)
 {
-	struct annotations *log = session_log_lock(station->log);
+	struct annotations *log = session_log_lock(station->recording.log);
 	const Uxrec__Act *act;
 
 	annotations_refresh(log);
 	act = find_open(log, UXREC__ACT__BODY_INTERRUPTION);
 	if (act) {
-		memcpy(station->interruption_id, act->id, sizeof(station->interruption_id));
-		status->interruption = station->interruption_id;
+		memcpy(station->recording.interruption_id, act->id,
+			sizeof(station->recording.interruption_id));
+		status->interruption = station->recording.interruption_id;
 		status->interruption_kind = act->interruption->kind;
 		status->interruption_from_ns = act->interruption->from_ns;
 		status->interruption_keeps_clock = !act->interruption->stops_clock;
@@ -388,9 +391,9 @@ void station_fill_course(struct station *station, Uxrec__Status *status)
 		status->phase = act->phase->kind;
 		status->phase_from_ns = act->phase->from_ns;
 	}
-	if (*station->attempt_id)
+	if (*station->recording.attempt_id)
 		fill_attempt(station, log, status);
-	session_log_unlock(station->log);
+	session_log_unlock(station->recording.log);
 }
 
 /* ---- tags ---- */
@@ -407,14 +410,14 @@ int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const 
 
 	if (r < 0)
 		return r;
-	code = study_code_typed(station->study, wanted->code);
+	code = study_code_typed(station->recording.study, wanted->code);
 	if (!code)
 		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
 			text_quote(wanted->code).text);
 	if (act_new_id(id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
 	tag.code = code->id;
-	tag.attempt = station->attempt_id;
+	tag.attempt = station->recording.attempt_id;
 	tag.note = wanted->note;
 	tag.opportunity = wanted->opportunity;
 	tag.impact = wanted->impact;

@@ -281,6 +281,10 @@ static void print_status(const Uxrec__Status *status)
 	struct losses_text lost = losses_of_message(status->lost, status->n_lost);
 	int64_t elapsed_s = (status->now_ns - status->started_ns) / NS_PER_S;
 
+	if (status->state == UXREC__STATUS__STATE__STATE_STARTING) {
+		printf("starting: %s\n", text_quote(status->warning).text);
+		return;
+	}
 	if (status->state == UXREC__STATUS__STATE__STATE_IDLE) {
 		puts("idle: nothing is recorded");
 		if (*status->last_session)

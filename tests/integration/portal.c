@@ -8,6 +8,7 @@
 #include "protocol/os/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -400,6 +401,135 @@ static void a_session_is_recorded(void)
 	scene_finish(&scene);
 }
 
+/* ---- a start that waits for the dialog ---- */
+
+static bool status_becomes(const struct daemon_child *daemon, const char *text)
+{
+	for (int i = 0; i < 200; i++) {
+		_autofree_ char *status = NULL;
+
+		check(daemon_command(daemon, &status, "status", NULL) == 0);
+		if (strstr(status, text))
+			return true;
+		sleep_ms(50);
+	}
+	return false;
+}
+
+static char *uxrec(void)
+{
+	char *program;
+
+	check(asprintf(&program, "%s/uxrec", build_folder()) > 0);
+	return program;
+}
+
+/* `uxrec start`, which does not return before the dialog is answered. */
+static struct child start_session(const struct daemon_child *daemon)
+{
+	static const char yaml[] = "study: portal\ntasks: [{id: t1, title: A task}]\n";
+	_autofree_ char *program = uxrec(), *study = temporary_path("portal.yaml");
+	_autoclose_ int fd = open(study, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	check(io_write_all(fd, yaml, strlen(yaml)) == 0);
+	return start_child(program,
+		(const char *const[]){"--control", daemon->control, "start", "--study", study,
+			"--participant", "P01", "--consent", "paper:screen", "--keys", "none",
+			NULL});
+}
+
+static bool has_session(const struct daemon_child *daemon)
+{
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+
+	check(session_ids_list(&ids, daemon->library) == 0);
+	return ids.count > 0;
+}
+
+static struct child start_quiet(struct scene *scene, struct daemon_child *daemon)
+{
+	struct child starting;
+
+	scene_begin_showing(scene);
+	daemon_start(daemon, temporary_path("library"),
+		(const char *const[]){
+			"--screen", "portal", "--input", "none", "--sound", "none", NULL});
+	scene_end_showing(scene);
+	scene->portal.answer = PORTAL_QUIET;
+	starting = start_session(daemon);
+	check(status_becomes(daemon, "starting: "));
+	return starting;
+}
+
+static void a_start_that_waits_can_be_cancelled(void)
+{
+	static struct scene scene;
+	struct daemon_child daemon;
+	struct child starting;
+
+	if (!scene_start(&scene))
+		return;
+	starting = start_quiet(&scene, &daemon);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(wait_child(&starting, 20) > 0);
+	expect(child_says(&starting, "cancelled", 1));
+	expect(status_becomes(&daemon, "idle"));
+	expect(!has_session(&daemon));
+	/* and the next start records */
+	scene.portal.answer = PORTAL_YES;
+	scene_begin_showing(&scene);
+	starting = start_session(&daemon);
+	expect(wait_child(&starting, 20) == 0);
+	scene_end_showing(&scene);
+	expect(status_becomes(&daemon, "recording session"));
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	scene_finish(&scene);
+}
+
+static void a_recorder_that_waits_for_the_dialog_ends(void)
+{
+	static struct scene scene;
+	struct daemon_child daemon;
+	struct child starting;
+
+	if (!scene_start(&scene))
+		return;
+	starting = start_quiet(&scene, &daemon);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	expect(wait_child(&starting, 20) > 0);
+	expect(!has_session(&daemon));
+	scene_finish(&scene);
+}
+
+static void a_stop_cancels_a_resume(void)
+{
+	static struct scene scene;
+	struct daemon_child daemon;
+	struct child resuming;
+	_autofree_ char *program = uxrec();
+	char session[21];
+
+	if (!scene_start(&scene))
+		return;
+	scene_begin_showing(&scene);
+	daemon_start(&daemon, temporary_path("library"),
+		(const char *const[]){
+			"--screen", "portal", "--input", "none", "--sound", "none", NULL});
+	daemon_record(&daemon, "none", session);
+	scene_end_showing(&scene);
+	check(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	scene.portal.answer = PORTAL_QUIET;
+	resuming = start_child(
+		program, (const char *const[]){"--control", daemon.control, "resume", NULL});
+	expect(status_becomes(&daemon, "may ask for permission"));
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(wait_child(&resuming, 20) > 0);
+	expect(status_becomes(&daemon, "idle"));
+	expect(messages_of(&daemon, session, CHANNEL_SCREEN) >= 1);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	scene_finish(&scene);
+}
+
 /* ---- a real compositor ---- */
 
 static int wrong_of_mutter(const struct scene *scene, bool painted)
@@ -490,6 +620,12 @@ int main(void)
 			the_pointer_is_wished_beside_the_pictures},
 		{"the pointer is reported, with its shape", the_pointer_is_told},
 		{"a session is recorded, with the reason of its end", a_session_is_recorded},
+		{"a start that waits for the dialog is seen, and cancelled by a stop",
+			a_start_that_waits_can_be_cancelled},
+		{"a recorder that waits for the dialog ends on SIGTERM, without a session",
+			a_recorder_that_waits_for_the_dialog_ends},
+		{"a resume that waits for the dialog is cancelled by a stop",
+			a_stop_cancels_a_resume},
 		{"the canvas equals mutter's screen, to the pixel",
 			what_mutter_shows_is_on_the_canvas},
 	};

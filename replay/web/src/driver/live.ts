@@ -149,6 +149,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       case Status_State.ENDING:
         return 'ended';
       case Status_State.IDLE:
+      case Status_State.STARTING:
         return this.#session ? 'ended' : 'idle';
       default:
         return 'connecting';

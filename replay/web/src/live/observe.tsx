@@ -192,7 +192,7 @@ export function cover(driver: LiveDriver) {
       </>
     );
   if (status.state === Status_State.ENDING) return <h2>The session has ended</h2>;
-  if (status.state === Status_State.IDLE)
+  if (status.state === Status_State.IDLE || status.state === Status_State.STARTING)
     return status.lastSession ? (
       <>
         <h2>The session has ended</h2>
@@ -226,6 +226,7 @@ function whyNoTag(driver: LiveDriver): string {
     case Status_State.PAUSED:
       return 'paused: no tag can be set before the moderator resumes';
     case Status_State.IDLE:
+    case Status_State.STARTING:
     case Status_State.ENDING:
       return driver.model.session ? 'the session has ended' : 'no session is running';
     case Status_State.RECORDING:

@@ -43,7 +43,7 @@ export function ModeratePage({ token }: { token: string }) {
   const [chosenFor, chooseFor] = useState('');
   const status = driver.status;
   const ending = status?.state === Status_State.ENDING;
-  const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
+  const running = status?.state === Status_State.RECORDING || status?.state === Status_State.PAUSED;
   /* a panel with a field in use stays until the user leaves it */
   const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
   const choosing = chosenFor !== '' && chosenFor === status?.attempt;

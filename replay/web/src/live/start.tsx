@@ -3,7 +3,7 @@
 import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
 import { type Consent, Consent_Method, ConsentSchema } from '../../gen/protocol/acts_pb';
-import type { Status, StudyEntry, StudyList } from '../../gen/protocol/wire_pb';
+import { type Status, Status_State, type StudyEntry, type StudyList } from '../../gen/protocol/wire_pb';
 import { count } from '../base/format';
 import type { LiveDriver } from '../driver/live';
 import { Notice, onlyByButton, validName } from '../parts/parts';
@@ -100,7 +100,9 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const [accepted, setAccepted] = useState('');
   const [agreed, setAgreed] = useState(USUAL);
   const [pilot, setPilot] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const [asked, setAsked] = useState(false);
+  const starting = driver.status?.state === Status_State.STARTING;
+  const busy = asked || starting;
   const name = study || preferredStudy(list?.studies ?? []);
   const chosen = list?.studies.find((entry) => entry.name === name);
   const label = spelled(participant);
@@ -109,7 +111,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const missing = missingOf(driver, { chosen, label, asked: isAsked ? known : undefined, agreed });
   const start = async () => {
     if (missing.length > 0 || busy) return;
-    setBusy(true);
+    setAsked(true);
     localStorage.setItem(LAST_STUDY, name);
     await act({
       case: 'start',
@@ -121,7 +123,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
         consent: consentOf(agreed, chosen?.study?.consentText ?? ''),
       },
     });
-    setBusy(false);
+    setAsked(false);
   };
   return (
     <main class="start">
@@ -163,10 +165,20 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
             pilot session: is kept, never counted
           </label>
           <StartButton missing={missing} busy={busy} />
+          {starting && <CancelButton act={act} />}
         </form>
         <Preflight driver={driver} />
       </div>
     </main>
+  );
+}
+
+/** Ends a start that waits for the desktop's permission. */
+function CancelButton({ act }: { act: Do }) {
+  return (
+    <button type="button" onClick={() => void act({ case: 'stop', value: {} })}>
+      Cancel the start
+    </button>
   );
 }
 
