@@ -159,7 +159,6 @@ static Uxrec__Conducted__Deed deed_of(const Uxrec__ClientMessage *message)
 static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, const char *name,
 	const char *principal)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Conducted conducted = UXREC__CONDUCTED__INIT;
 
 	conducted.deed = deed_of(done);
@@ -167,10 +166,8 @@ static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, co
 	conducted.principal = (char *)principal;
 	if (done->body_case == UXREC__CLIENT_MESSAGE__BODY_TASK_START)
 		conducted.task = done->task_start->task;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_CONDUCTED;
-	message.conducted = &conducted;
 	if (conducted.deed != UXREC__CONDUCTED__DEED__DEED_UNSPECIFIED)
-		server_broadcast_moderators(daemon->server, &message);
+		server_broadcast_moderators(daemon->server, &conducted.base);
 }
 
 /* an answer with a status supersedes the previous one */

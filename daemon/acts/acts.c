@@ -35,26 +35,20 @@ struct acts {
 
 void acts_announce(struct server *server, const char *session, const Uxrec__Act *act)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
 
 	stored.session = (char *)session;
 	stored.act = (Uxrec__Act *)act;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
-	message.act_stored = &stored;
-	server_broadcast(server, session, &message);
+	server_broadcast(server, session, &stored.base);
 }
 
 static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *act)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
 
 	stored.session = job->message->put_act->session;
 	stored.act = (Uxrec__Act *)act;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
-	message.act_stored = &stored;
-	server_answer(acts->server, job->peer, job->message->request, &message);
+	server_answer(acts->server, job->peer, job->message->request, &stored.base);
 }
 
 /* After a withdrawal only moderators add acts: corrections and removals. */

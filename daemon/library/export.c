@@ -50,15 +50,6 @@ static int open_for(struct library *library, const char *id, enum way_out way, e
 	return r == -EACCES ? refuse(*ret, way, r, reterr) : r;
 }
 
-static void send_exported(struct library *library, const struct job *job, Uxrec__Exported *exported)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_EXPORTED;
-	message.exported = exported;
-	library_send_answer(library, job, &message);
-}
-
 /* ---- films ---- */
 
 /* Append a quoted shell word. */
@@ -98,7 +89,7 @@ static int offer_film(struct library *library, const struct job *job, struct err
 	if (!path || buf_error(&command) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	exported.command = (char *)command.data;
-	send_exported(library, job, &exported);
+	library_send_answer(library, job, &exported.base);
 	return 0;
 }
 
@@ -120,7 +111,7 @@ static int send_file(struct library *library, const struct job *job, enum extrac
 		left_out[i] = (char *)notes->text[i];
 	exported.left_out = left_out;
 	exported.n_left_out = notes->count;
-	send_exported(library, job, &exported);
+	library_send_answer(library, job, &exported.base);
 	return 0;
 }
 

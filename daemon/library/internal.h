@@ -40,8 +40,9 @@ struct library {
 
 /* ---- library.c ---- */
 
+/** @param body  as of reply_packet() */
 void library_send_answer(
-	struct library *library, const struct job *job, Uxrec__ServerMessage *message);
+	struct library *library, const struct job *job, const ProtobufCMessage *body);
 
 /* ---- sessions.c ---- */
 

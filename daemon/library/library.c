@@ -17,9 +17,9 @@
 /* ---- answers ---- */
 
 void library_send_answer(
-	struct library *library, const struct job *job, Uxrec__ServerMessage *message)
+	struct library *library, const struct job *job, const ProtobufCMessage *body)
 {
-	server_answer(library->server, job->peer, job->message->request, message);
+	server_answer(library->server, job->peer, job->message->request, body);
 }
 
 static void mark_live(struct library *library, Uxrec__SessionSummary *summary)
@@ -69,7 +69,6 @@ static size_t collect_acts(Uxrec__Act ***ret, const struct session *session)
 
 static int answer_open(struct library *library, const struct job *job, struct error *reterr)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__SessionOpened opened = UXREC__SESSION_OPENED__INIT;
 	struct open_session *open;
 	int r = library_open_for(
@@ -85,9 +84,7 @@ static int answer_open(struct library *library, const struct job *job, struct er
 		mark_live(library, opened.summary);
 	opened.study = open->session->study;
 	opened.n_acts = collect_acts(&opened.acts, open->session);
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_OPENED;
-	message.session_opened = &opened;
-	library_send_answer(library, job, &message);
+	library_send_answer(library, job, &opened.base);
 	if (opened.summary)
 		uxrec__session_summary__free_unpacked(opened.summary, NULL);
 	free(opened.acts);
@@ -96,8 +93,8 @@ static int answer_open(struct library *library, const struct job *job, struct er
 
 static int answer_timeline(struct library *library, const struct job *job, struct error *reterr)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_destroy_(timeline) struct timeline *timeline = NULL;
+	Uxrec__Timeline *body;
 	struct open_session *open;
 	int r = library_open_for(
 		library, job, job->message->get_timeline->session, WAY_OUT_TIMELINE, &open, reterr);
@@ -106,12 +103,11 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 		r = timeline_create(&timeline, open->session);
 		if (r < 0)
 			return error_set(reterr, r, "the session cannot be read: %s", strerror(-r));
-		message.timeline = timeline_to_message(timeline);
-		if (!message.timeline)
+		body = timeline_to_message(timeline);
+		if (!body)
 			return error_set(reterr, -ENOMEM, "no memory");
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_TIMELINE;
-		library_send_answer(library, job, &message);
-		uxrec__timeline__free_unpacked(message.timeline, NULL);
+		library_send_answer(library, job, &body->base);
+		uxrec__timeline__free_unpacked(body, NULL);
 	}
 	return r;
 }
@@ -159,8 +155,8 @@ static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
 static int answer_metrics(struct library *library, const struct job *job, struct error *reterr)
 {
 	const Uxrec__GetMetrics *asked = job->message->get_metrics;
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	Uxrec__Metrics *metrics;
 	struct chosen chosen = {.library = library->folder};
 	struct metrics_request request = {
 		.open = open_chosen,
@@ -177,11 +173,10 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 	r = choose_all(&chosen, asked, &ids, reterr);
 	request.count = chosen.count;
 	if (r == 0)
-		r = metrics_compute(&message.metrics, &request, reterr);
+		r = metrics_compute(&metrics, &request, reterr);
 	if (r == 0) {
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
-		library_send_answer(library, job, &message);
-		uxrec__metrics__free_unpacked(message.metrics, NULL);
+		library_send_answer(library, job, &metrics->base);
+		uxrec__metrics__free_unpacked(metrics, NULL);
 	}
 	free(chosen.ids);
 	return r;
@@ -193,8 +188,8 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 static int answer_transcript(struct library *library, const struct job *job,
 	const struct session *session, const struct vtt_faults *stored, struct error *reterr)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_destroy_(vtt) struct vtt *vtt = NULL;
+	Uxrec__Transcript *transcript;
 	struct vtt_faults faults = {0};
 	int64_t begin_ns = 0, end_ns;
 	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
@@ -203,13 +198,12 @@ static int answer_transcript(struct library *library, const struct job *job,
 	if (r < 0 && r != -ENOENT)
 		return r;
 	session_span(session, &begin_ns, &end_ns);
-	message.transcript = transcript_to_message(
+	transcript = transcript_to_message(
 		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
-	if (!message.transcript)
+	if (!transcript)
 		return error_set(reterr, -ENOMEM, "no memory");
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_TRANSCRIPT;
-	library_send_answer(library, job, &message);
-	uxrec__transcript__free_unpacked(message.transcript, NULL);
+	library_send_answer(library, job, &transcript->base);
+	uxrec__transcript__free_unpacked(transcript, NULL);
 	return 0;
 }
 
@@ -265,7 +259,6 @@ static int delete_session(struct library *library, const struct job *job, struct
 {
 	const Uxrec__DeleteSession *asked = job->message->delete_session;
 	_folder_unref_ struct folder *folder = NULL;
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Done done = UXREC__DONE__INIT;
 	struct folder_removed removed;
 	struct open_session *open;
@@ -290,9 +283,7 @@ static int delete_session(struct library *library, const struct job *job, struct
 	if (r < 0)
 		return r;
 	done.session = asked->session;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
-	message.done = &done;
-	library_send_answer(library, job, &message);
+	library_send_answer(library, job, &done.base);
 	return 0;
 }
 

@@ -90,13 +90,10 @@ static int64_t send_state(
 
 static void send_begun(struct library *library, const struct job *job)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ReadBegun begun = UXREC__READ_BEGUN__INIT;
 
 	begun.from_ns = job->message->read->from_ns;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_READ_BEGUN;
-	message.read_begun = &begun;
-	library_send_answer(library, job, &message);
+	library_send_answer(library, job, &begun.base);
 }
 
 /* @return start time of the messages */
@@ -178,8 +175,7 @@ static bool is_wanted(const struct reading *reading, const struct reader_message
 /* @return true when the read has ended */
 static bool continue_reading(struct library *library, struct reading *reading)
 {
-	Uxrec__ServerMessage done = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__ReadDone body = UXREC__READ_DONE__INIT;
+	Uxrec__ReadDone done = UXREC__READ_DONE__INIT;
 	struct peer *peer = reading->peer;
 	struct reader_message message;
 	struct error error = {""};
@@ -209,10 +205,8 @@ static bool continue_reading(struct library *library, struct reading *reading)
 			"the session cannot be read any further");
 		return true;
 	}
-	body.to_ns = reading->to_ns;
-	done.body_case = UXREC__SERVER_MESSAGE__BODY_READ_DONE;
-	done.read_done = &body;
-	server_answer(library->server, peer, reading->request, &done);
+	done.to_ns = reading->to_ns;
+	server_answer(library->server, peer, reading->request, &done.base);
 	return true;
 }
 

@@ -121,15 +121,12 @@ bool library_studies_hide(struct library *library)
 int library_list_studies(struct library *library, const struct job *job)
 {
 	_cleanup_(studies_finish) struct studies studies = {0};
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__StudyList list = UXREC__STUDY_LIST__INIT;
 
 	collect_all(library, &studies);
 	list.studies = studies.entries;
 	list.n_studies = studies.count;
 	list.folder = library->studies ? (char *)library->studies : list.folder;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_STUDY_LIST;
-	message.study_list = &list;
-	library_send_answer(library, job, &message);
+	library_send_answer(library, job, &list.base);
 	return 0;
 }

@@ -2,8 +2,8 @@
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/mcap.h"
 #include "protocol/os/io.h"
+#include "protocol/reply.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -122,44 +122,36 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 }
 
 void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
+	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
 {
-	struct packet *packet;
+	struct packet *packet = reply_packet(request, body);
 
-	message->request = request;
-	if (packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+	if (packet)
 		server_send(server, peer, packet);
 }
 
 void server_fail(
 	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	struct packet *packet = reply_failure(request, r, text);
 
-	failure.code = -r;
-	failure.text = (char *)text;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-	message.failure = &failure;
-	server_answer(server, peer, request, &message);
+	if (packet)
+		server_send(server, peer, packet);
 }
 
-void server_broadcast(
-	struct server *server, const char *session, const Uxrec__ServerMessage *message)
+void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
 {
-	struct packet *packet;
+	struct packet *packet = server->peers > 0 ? reply_packet(0, body) : NULL;
 
-	if (server->peers > 0 &&
-		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+	if (packet)
 		deliver(server, NULL, session, UXREC__ROLE__ROLE_UNSPECIFIED, packet, 0);
 }
 
-void server_broadcast_moderators(struct server *server, const Uxrec__ServerMessage *message)
+void server_broadcast_moderators(struct server *server, const ProtobufCMessage *body)
 {
-	struct packet *packet;
+	struct packet *packet = server->peers > 0 ? reply_packet(0, body) : NULL;
 
-	if (server->peers > 0 &&
-		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+	if (packet)
 		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_MODERATOR, packet, 0);
 }
 

@@ -59,9 +59,9 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 void server_send_newest(
 	struct server *server, struct peer *peer, struct packet *packet, unsigned kind);
 
-/** Send a message as an answer to @p request. Any thread. */
+/** Send reply_packet() of a body as an answer to @p request. Any thread. */
 void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message);
+	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body);
 
 /** Answer with a failure of one sentence. */
 void server_fail(
@@ -72,14 +72,13 @@ void server_fail(
  *
  * @param session  only peers that have this session open or watch it live; NULL: all
  */
-void server_broadcast(
-	struct server *server, const char *session, const Uxrec__ServerMessage *message);
+void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body);
 
 /** Send a status to all peers, replacing an unsent one. Takes over the packet. Any thread. */
 void server_broadcast_status(struct server *server, struct packet *packet);
 
 /** Send a message to all moderators. Any thread. */
-void server_broadcast_moderators(struct server *server, const Uxrec__ServerMessage *message);
+void server_broadcast_moderators(struct server *server, const ProtobufCMessage *body);
 
 /** Close connections whose links were revoked. Any thread. */
 void server_check_links(struct server *server);

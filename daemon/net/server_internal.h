@@ -231,7 +231,7 @@ void peer_deliver(struct server *server, struct peer *peer, const char *session,
 	struct packet *packet, unsigned kind);
 /** Send an unsolicited message; @p kind as in server_send_newest(). */
 void peer_put(
-	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind);
+	struct server *server, struct client *client, const ProtobufCMessage *body, unsigned kind);
 /** Bytes that a packet counts in the total. */
 static inline size_t packet_cost(const struct packet *packet)
 {

@@ -5,6 +5,7 @@
 #include "protocol/mcap.h"
 #include "protocol/name.h"
 #include "protocol/os/identity.h"
+#include "protocol/reply.h"
 #include "protocol/schema.h"
 #include "protocol/wire.h"
 
@@ -61,12 +62,11 @@ static void put(struct server *server, struct client *client, struct packet *pac
 }
 
 static void put_message(struct server *server, struct client *client, uint64_t request,
-	Uxrec__ServerMessage *message, unsigned kind)
+	const ProtobufCMessage *body, unsigned kind)
 {
-	struct packet *packet;
+	struct packet *packet = reply_packet(request, body);
 
-	message->request = request;
-	if (packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) < 0)
+	if (!packet)
 		return;
 	if (kind)
 		drop_kind(server, client, kind);
@@ -74,9 +74,9 @@ static void put_message(struct server *server, struct client *client, uint64_t r
 }
 
 void peer_put(
-	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind)
+	struct server *server, struct client *client, const ProtobufCMessage *body, unsigned kind)
 {
-	put_message(server, client, 0, message, kind);
+	put_message(server, client, 0, body, kind);
 }
 
 /* ---- the live stream ---- */
@@ -171,7 +171,6 @@ static void derive_principal(
 
 static void put_welcome(struct server *server, struct client *client)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
 	char key[KEY_BYTES];
 
@@ -186,9 +185,7 @@ static void put_welcome(struct server *server, struct client *client)
 	}
 	if (client->role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
 		welcome.page_marker = (char *)server->options.page_marker;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_WELCOME;
-	message.welcome = &welcome;
-	put_message(server, client, 0, &message, 0);
+	put_message(server, client, 0, &welcome.base, 0);
 }
 
 static int close_revoked(struct server *server, struct client *client)
@@ -263,7 +260,6 @@ static int handle_hello(struct server *server, struct client *client, const Uxre
 static void answer_ping(
 	struct server *server, struct client *client, uint64_t request, const Uxrec__Ping *ping)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Pong pong = UXREC__PONG__INIT;
 
 	client->behind_ms = ping->behind_ms;
@@ -271,23 +267,18 @@ static void answer_ping(
 	client->hears = ping->hears;
 	pong.client_ms = ping->client_ms;
 	pong.session_ns = server->options.live ? live_now_ns(server->options.live) : 0;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_PONG;
-	message.pong = &pong;
-	put_message(server, client, request, &message, UXREC__SERVER_MESSAGE__BODY_PONG);
+	put_message(server, client, request, &pong.base, UXREC__SERVER_MESSAGE__BODY_PONG);
 }
 
 /* access_allows() restricts this to moderators. */
 static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ObserverLink link = UXREC__OBSERVER_LINK__INIT;
 	char key[KEY_BYTES];
 
 	keyring_present(server->options.access->keyring, UXREC__ROLE__ROLE_OBSERVER, key, NULL);
 	link.key = key;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_OBSERVER_LINK;
-	message.observer_link = &link;
-	put_message(server, client, request, &message, 0);
+	put_message(server, client, request, &link.base, 0);
 }
 
 /* Takes over the message. @return 0, or -1 to close */
@@ -377,15 +368,10 @@ static int send_piece(struct server *server, struct client *client)
 
 static struct packet *complete_packet(int64_t session_ns)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Complete complete = UXREC__COMPLETE__INIT;
-	struct packet *packet = NULL;
 
 	complete.session_ns = session_ns;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_COMPLETE;
-	message.complete = &complete;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
+	return reply_packet(0, &complete.base);
 }
 
 static struct packet *next_live(struct server *server, struct client *client)

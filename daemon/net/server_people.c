@@ -22,7 +22,6 @@ static void describe(const struct client *client, int64_t now_ns, Uxrec__People_
 
 static void send_people(struct server *server, int64_t now_ns)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__People people = UXREC__PEOPLE__INIT;
 	Uxrec__People__Person persons[PEOPLE_LIMIT], *pointers[PEOPLE_LIMIT];
 
@@ -38,12 +37,10 @@ static void send_people(struct server *server, int64_t now_ns)
 		pointers[people.n_people] = &persons[people.n_people];
 		people.n_people++;
 	}
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_PEOPLE;
-	message.people = &people;
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->state == CLIENT_PEER &&
 			client->peer->role == UXREC__ROLE__ROLE_MODERATOR)
-			peer_put(server, client, &message, KIND_PEOPLE);
+			peer_put(server, client, &people.base, KIND_PEOPLE);
 }
 
 void people_tick(struct server *server, int64_t now_ns)
