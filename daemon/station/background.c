@@ -6,6 +6,7 @@
 #include "protocol/base/log.h"
 #include "protocol/base/utf8.h"
 #include "protocol/os/thread.h"
+#include "protocol/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,8 +62,7 @@ static bool is_question(const Uxrec__ClientMessage *message)
 
 static void refuse(struct station_request *request, const struct error *error, int r)
 {
-	request->answered(
-		request, station_result_packet(request->message->request, r, "", error), false);
+	request->answered(request, reply_result(request->message->request, r, "", error), false);
 }
 
 /* Append a request to those that wait. */
@@ -145,9 +145,9 @@ static void finish(struct station *station)
 	background->request = NULL;
 	if (request)
 		request->answered(request,
-			background->answer ? steal_ptr(background->answer)
-					   : station_result_packet(
-						     request->message->request, r, session, &error),
+			background->answer
+				? steal_ptr(background->answer)
+				: reply_result(request->message->request, r, session, &error),
 			r == 0 &&
 				request->message->body_case !=
 					UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR);

@@ -2,10 +2,10 @@
 
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
-#include "protocol/mcap.h"
 #include "protocol/name.h"
 #include "protocol/os/io.h"
 #include "protocol/os/local.h"
+#include "protocol/reply.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
@@ -72,48 +72,34 @@ static void close_connection(struct connection *connection)
 
 static struct packet *answer_with_link(struct control *control, const Uxrec__ClientMessage *asked)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__PageLink page_link = UXREC__PAGE_LINK__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
 	char link[CONTROL_LINK_BYTES];
-	struct packet *packet = NULL;
 	struct error error;
 	int r = control->options.make_link(
 		control->options.user, asked->open_page->page, link, &error);
 
-	message.request = asked->request;
-	if (r < 0) {
-		failure.code = -r;
-		failure.text = error.text;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-		message.failure = &failure;
-	} else {
-		page_link.link = link;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_PAGE_LINK;
-		message.page_link = &page_link;
-	}
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
+	if (r < 0)
+		return reply_failure(asked->request, r, error.text);
+	page_link.link = link;
+	return reply_packet(asked->request, &page_link.base);
 }
 
 static struct packet *answer_with_links(struct control *control, const Uxrec__ClientMessage *asked)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	struct keyring *keyring = control->options.keyring;
-	struct packet *packet = NULL;
+	Uxrec__LinkList *list;
+	struct packet *packet;
 	struct error error;
 	int r = 0;
 
 	if (asked->body_case == UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS)
 		r = keyring_revoke(keyring, asked->revoke_links->which, &error);
 	if (r < 0)
-		return station_result_packet(asked->request, r, "", &error);
-	if (keyring_list(keyring, &message.link_list) < 0)
+		return reply_failure(asked->request, r, error.text);
+	if (keyring_list(keyring, &list) < 0)
 		return NULL;
-	message.request = asked->request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_LINK_LIST;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	uxrec__link_list__free_unpacked(message.link_list, NULL);
+	packet = reply_packet(asked->request, &list->base);
+	uxrec__link_list__free_unpacked(list, NULL);
 	return packet;
 }
 
@@ -209,7 +195,7 @@ static void handle_frame(struct connection *connection, struct view frame)
 			protobuf_c_message_free_unpacked(parsed, NULL);
 	}
 	if (r < 0)
-		send_answer(connection, station_result_packet(wire_request(frame), r, "", &error));
+		send_answer(connection, reply_failure(wire_request(frame), r, error.text));
 	else
 		handle_message(connection, (Uxrec__ClientMessage *)parsed);
 }

@@ -3,6 +3,7 @@
 #include "daemon/acts/act_policy.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -286,7 +287,7 @@ static void change(struct station *station, struct station_request *request)
 	if (r == 0 && station->background.request == request)
 		return;
 	request->answered(request,
-		station_result_packet(request->message->request, r,
+		reply_result(request->message->request, r,
 			*recording->session ? recording->session : session, &error),
 		r == 0);
 }

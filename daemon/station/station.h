@@ -113,16 +113,6 @@ void station_stop_session(struct station *station, unsigned number, const char *
 /** The present state as a record. NULL when out of memory. */
 struct packet *station_status(struct station *station, uint64_t request);
 
-/**
- * Generic answer to a request.
- *
- * @param r        0, or a negative errno: then @p error has the reason
- * @param session  the session concerned, or ""
- * @return a record, or NULL when out of memory
- */
-struct packet *station_result_packet(
-	uint64_t request, int r, const char *session, const struct error *error);
-
 /** @return true while a session starts, is recorded, is paused, or waits for room to end */
 bool station_is_busy(const struct station *station);
 

@@ -2,8 +2,8 @@
 
 #include "capture/doctor/doctor.h"
 #include "protocol/base/clock.h"
-#include "protocol/mcap.h"
 #include "protocol/base/utf8.h"
+#include "protocol/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,12 +186,11 @@ static void fill_status(struct station *station, Uxrec__Status *status, struct s
 }
 
 /* Pack the status of the running session, with its study and all acts of its log. */
-static struct packet *pack_whole(
-	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
+static struct packet *pack_whole(struct station *station, uint64_t request, Uxrec__Status *status)
 {
 	struct annotations *log = session_log_lock(station->recording.log);
 	_autofree_ Uxrec__Act **acts = NULL;
-	struct packet *packet = NULL;
+	struct packet *packet;
 
 	annotations_refresh(log);
 	acts = calloc(annotations_count(log) + 1, sizeof(Uxrec__Act *));
@@ -199,55 +198,26 @@ static struct packet *pack_whole(
 		acts[status->n_acts++] = (Uxrec__Act *)annotations_get(log, i);
 	status->acts = acts;
 	status->study = station->recording.study;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message->base);
+	packet = reply_packet(request, &status->base);
 	session_log_unlock(station->recording.log);
 	return packet;
 }
 
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Status status = UXREC__STATUS__INIT;
-	struct packet *packet = NULL;
 	struct status_room room;
 
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
-	message.status = &status;
 	fill_status(station, &status, &room);
 	fill_last(station, &status, whole);
 	if (whole && *status.session)
-		return pack_whole(station, &message, &status);
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
+		return pack_whole(station, request, &status);
+	return reply_packet(request, &status.base);
 }
 
 struct packet *station_status(struct station *station, uint64_t request)
 {
 	return station_status_packet(station, request, false);
-}
-
-struct packet *station_result_packet(
-	uint64_t request, int r, const char *session, const struct error *error)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
-	Uxrec__Done done = UXREC__DONE__INIT;
-	struct packet *packet = NULL;
-
-	message.request = request;
-	if (r < 0) {
-		failure.code = -r;
-		failure.text = (char *)error->text;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-		message.failure = &failure;
-	} else {
-		done.session = (char *)session;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
-		message.done = &done;
-	}
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
 }
 
 /* ---- the doctor ---- */
@@ -276,15 +246,12 @@ static int run_doctor(struct station *station, struct error *reterr)
 static int finish_doctor(struct station *station, int r, struct error *error)
 {
 	struct background *background = &station->background;
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 
 	(void)error;
 	if (r < 0)
 		return r;
-	message.request = background->request->message->request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
-	message.doctor_report = background->report;
-	packet_create_record_message(&background->answer, MCAP_PRIVATE, &message.base);
+	background->answer =
+		reply_packet(background->request->message->request, &background->report->base);
 	uxrec__doctor_report__free_unpacked(steal_ptr(background->report), NULL);
 	return 0;
 }
