@@ -1,6 +1,7 @@
 #include "daemon/library/lists.h"
 
 #include "daemon/library/summaries.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
 #include "replay/session/session_order.h"
@@ -242,17 +243,7 @@ static int send_part(struct lists *lists, struct list *list, bool more)
 
 static size_t position_behind(const struct session_ids *ids, const char *after)
 {
-	size_t low = 0, high = ids->count;
-
-	while (*after && low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (strcmp(ids->ids[middle], after) >= 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return *after ? bisect(ids->count, i, strcmp(ids->ids[i], after) >= 0) : 0;
 }
 
 /* Work for one step. @return 1 when no session is left, 0 when there are more, or -ENOMEM */

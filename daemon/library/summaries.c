@@ -1,6 +1,7 @@
 #include "daemon/library/summaries.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/folder.h"
 
@@ -60,17 +61,7 @@ bool summaries_stamp(const char *library, const char *id, uint64_t *ret)
 /* @return index of the session, or its insertion point */
 static size_t position(const struct summaries *summaries, const char *id)
 {
-	size_t low = 0, high = summaries->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (strcmp(summaries->entries[middle].id, id) > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bisect(summaries->count, i, strcmp(summaries->entries[i].id, id) > 0);
 }
 
 static bool is_at(const struct summaries *summaries, size_t at, const char *id)

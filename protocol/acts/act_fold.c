@@ -3,6 +3,7 @@
 #include "protocol/acts/act.h"
 #include "protocol/acts/act_check.h"
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/message_patch.h"
 
@@ -191,17 +192,7 @@ static int combine(
 
 static size_t thing_position(const struct act_fold *fold, const char *id)
 {
-	size_t low = 0, high = fold->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (strcmp(fold->things[middle]->id, id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bisect(fold->count, i, strcmp(fold->things[i]->id, id) < 0);
 }
 
 static struct act_thing *find_thing(const struct act_fold *fold, const char *id)

@@ -1,6 +1,7 @@
 #include "protocol/file/reader_internal.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/os/identity.h"
 #include "protocol/os/io.h"
 #include "protocol/channel.h"
@@ -189,19 +190,11 @@ int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,
 
 const struct reader_channel *reader_channel_by_id(const struct session_reader *reader, uint16_t id)
 {
-	size_t low = 0, high = reader->channel_count;
+	size_t at = bisect(reader->channel_count, i, reader->channels[i]->id < id);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (reader->channels[middle]->id == id)
-			return reader->channels[middle];
-		if (reader->channels[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (at == reader->channel_count || reader->channels[at]->id != id)
+		return NULL;
+	return reader->channels[at];
 }
 
 /* ---- segments ---- */

@@ -1,6 +1,7 @@
 #include "protocol/file/reader_internal.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
 #include "protocol/limits.h"
@@ -266,17 +267,7 @@ void loaded_chunk_get(const struct loaded_chunk *loaded, const struct session_re
 /* number of the first chunk that starts after @p at_ns */
 static size_t first_chunk_after(const struct session_reader *reader, int64_t at_ns)
 {
-	size_t low = 0, high = reader->chunk_count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (reader->chunks[middle].start_ns <= at_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return bisect(reader->chunk_count, i, reader->chunks[i].start_ns <= at_ns);
 }
 
 static bool latest_in_chunk(

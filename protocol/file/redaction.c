@@ -1,6 +1,7 @@
 #include "protocol/file/redaction.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/file/redaction_shortcuts.h"
@@ -218,18 +219,10 @@ static int handle_state_message(struct redaction *redaction, const struct reader
 
 static struct policy policy_at(const struct redaction *redaction, int64_t time_ns)
 {
-	size_t low = 0, high = redaction->count;
+	size_t begun = bisect(redaction->count, i, redaction->policies[i].from_ns <= time_ns);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (redaction->policies[middle].from_ns <= time_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	/* before the first policy nothing is allowed */
-	return low > 0 ? redaction->policies[low - 1] : (struct policy){.level = LEVEL(NONE)};
+	return begun > 0 ? redaction->policies[begun - 1] : (struct policy){.level = LEVEL(NONE)};
 }
 
 /* ---- capacity of a schema ---- */

@@ -1,6 +1,7 @@
 #include "protocol/file/verify.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
@@ -398,19 +399,11 @@ static void check_message_index(struct verify *verify, struct view content)
 /* sorted by offset */
 static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
 {
-	size_t low = 0, high = verify->chunk_count;
+	size_t at = bisect(verify->chunk_count, i, verify->chunks[i].offset < offset);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (verify->chunks[middle].offset == offset)
-			return &verify->chunks[middle];
-		if (verify->chunks[middle].offset < offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (at == verify->chunk_count || verify->chunks[at].offset != offset)
+		return NULL;
+	return &verify->chunks[at];
 }
 
 /* message index offsets in a chunk index; they may be omitted */

@@ -1,6 +1,7 @@
 #include "protocol/file/writer_internal.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/compress.h"
 #include "protocol/file/wal.h"
 #include "protocol/limits.h"
@@ -53,19 +54,11 @@ static int writer_put_buf(struct session_writer *writer, const struct buf *buf)
 
 static struct writer_channel *find_channel(const struct session_writer *writer, uint16_t id)
 {
-	size_t low = 0, high = writer->channel_count;
+	size_t at = bisect(writer->channel_count, i, writer->channels[i].id < id);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (writer->channels[middle].id == id)
-			return &writer->channels[middle];
-		if (writer->channels[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (at == writer->channel_count || writer->channels[at].id != id)
+		return NULL;
+	return &writer->channels[at];
 }
 
 static int add_channel(struct session_writer *writer, uint16_t id, enum modality modality)

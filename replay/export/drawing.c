@@ -1,5 +1,6 @@
 #include "replay/export/drawing.h"
 
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "replay/session/timeline.h"
 #include "replay/session/track.h"
@@ -81,17 +82,7 @@ void drawing_destroy(struct drawing *drawing)
 /* The first press after a time. */
 static size_t press_after(const struct timeline *timeline, int64_t at_ns)
 {
-	size_t from = 0, to = timeline->press_count;
-
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-
-		if (timeline->presses[middle].at_ns > at_ns)
-			to = middle;
-		else
-			from = middle + 1;
-	}
-	return from;
+	return bisect(timeline->press_count, i, timeline->presses[i].at_ns <= at_ns);
 }
 
 static bool is_drawn(const struct drawing *drawing, const struct timeline_press *press)

@@ -1,5 +1,6 @@
 #include "replay/session/bleeps.h"
 
+#include "protocol/base/bisect.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 
@@ -60,19 +61,10 @@ void bleeps_finish(struct bleeps *bleeps)
 
 bool bleeps_touch(const struct bleeps *bleeps, int64_t from_ns, int64_t to_ns)
 {
-	size_t low = 0, high = bleeps->count;
+	size_t ended = bisect(bleeps->count, i, bleeps->spans[i].to_ns <= from_ns);
 
-	/* first span that ends after `from` */
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (bleeps->spans[middle].to_ns <= from_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < bleeps->count &&
-		bleeps->spans[low].from_ns < (to_ns > from_ns ? to_ns : from_ns + 1);
+	return ended < bleeps->count &&
+		bleeps->spans[ended].from_ns < (to_ns > from_ns ? to_ns : from_ns + 1);
 }
 
 bool bleeps_silence(const struct bleeps *bleeps, const struct reader_message *message)

@@ -1,6 +1,7 @@
 #include "replay/session/screen_gaps.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/gap.h"
@@ -169,17 +170,7 @@ int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
 /* @return the number of gaps that begin at or before a time */
 static size_t begun(const struct screen_gaps *gaps, int64_t at_ns)
 {
-	size_t from = 0, to = gaps->count;
-
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-
-		if (gaps->list[middle].from_ns > at_ns)
-			to = middle;
-		else
-			from = middle + 1;
-	}
-	return from;
+	return bisect(gaps->count, i, gaps->list[i].from_ns <= at_ns);
 }
 
 const struct screen_gap *screen_gaps_at(const struct screen_gaps *gaps, int64_t at_ns)

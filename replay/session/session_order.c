@@ -1,6 +1,7 @@
 #include "replay/session/session_order.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/folder.h"
 
@@ -30,22 +31,14 @@ static bool is_older(const struct session_place *a, const struct session_place *
 int session_order_add(struct session_order *order, const char *id, int64_t begin_ns, void *item)
 {
 	struct session_place place = {.begin_ns = begin_ns ? begin_ns : id_time(id), .item = item};
-	size_t low = 0, high = order->count;
+	size_t at;
 
 	if (!array_grow(order->places, order->count))
 		return -ENOMEM;
 	snprintf(place.id, sizeof(place.id), "%s", id);
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (is_older(&order->places[middle], &place))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	memmove(order->places + low + 1, order->places + low,
-		(order->count++ - low) * sizeof(place));
-	order->places[low] = place;
+	at = bisect(order->count, i, is_older(&order->places[i], &place));
+	memmove(order->places + at + 1, order->places + at, (order->count++ - at) * sizeof(place));
+	order->places[at] = place;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "replay/session/timeline_internal.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
@@ -478,18 +479,11 @@ static void place_presses(struct builder *builder)
 static void place_object(struct timeline *timeline, uint32_t object, int64_t at_ns)
 {
 	struct timeline_press *nearest = NULL;
-	size_t low = 0, high = timeline->press_count;
+	size_t at = bisect(
+		timeline->press_count, i, timeline->presses[i].at_ns < at_ns - SAME_CLICK_NS);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (timeline->presses[middle].at_ns < at_ns - SAME_CLICK_NS)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < timeline->press_count; low++) {
-		struct timeline_press *press = &timeline->presses[low];
+	for (; at < timeline->press_count; at++) {
+		struct timeline_press *press = &timeline->presses[at];
 
 		if (press->at_ns > at_ns + SAME_CLICK_NS)
 			break;

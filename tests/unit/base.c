@@ -1,6 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/bisect.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"
@@ -108,6 +109,28 @@ static void sizes_of_arrays_do_not_overflow(void)
 	expect(!array_grow(items, SIZE_MAX / 4 + 1)); /* its size does */
 	expect(items == before && items[0] == 7);
 	free(items);
+}
+
+/* Every count of items, of which every number satisfies the condition. */
+static void searches_find_the_first_item(void)
+{
+	for (size_t count = 0; count < 70; count++)
+		for (size_t below = 0; below <= count; below++) {
+			unsigned examined = 0;
+
+			expect(bisect(count, i, (examined++, check(i < count), i < below)) ==
+				below);
+			expect(count == 0 ? examined == 0 : examined <= 7);
+		}
+}
+
+static void searches_find_the_first_of_equal_items(void)
+{
+	static const int items[] = {1, 3, 3, 3, 8};
+
+	expect(bisect(ARRAY_SIZE(items), i, items[i] < 3) == 1);
+	expect(bisect(ARRAY_SIZE(items), i, items[i] <= 3) == 4);
+	expect(bisect(ARRAY_SIZE(items), i, items[i] < 9) == ARRAY_SIZE(items));
 }
 
 static void queue_keeps_order_and_limit(void)
@@ -556,6 +579,8 @@ static const struct test tests[] = {
 	{"an array grows at powers of two", arrays_grow_at_powers_of_two},
 	{"an array shrinks and grows again", arrays_shrink_and_grow_again},
 	{"an array whose size would overflow is unchanged", sizes_of_arrays_do_not_overflow},
+	{"a search finds the first item after those that satisfy it", searches_find_the_first_item},
+	{"a search finds the first of equal items", searches_find_the_first_of_equal_items},
 	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
