@@ -21,14 +21,9 @@ static const Uxrec__KeyPolicy__Level levels[] = {
 	[KEY_POLICY_FULL] = UXREC__KEY_POLICY__LEVEL__LEVEL_FULL,
 };
 
-static size_t index_of(const struct redactor *redactor, size_t i)
-{
-	return (redactor->first + i) % REDACTOR_KEYS_LIMIT;
-}
-
 static struct redactor_key *key_at(struct redactor *redactor, size_t i)
 {
-	return &redactor->keys[index_of(redactor, i)];
+	return &redactor->keys[ring_at(&redactor->ring, i)];
 }
 
 static int64_t hold_ns(const struct redactor *redactor)
@@ -101,8 +96,8 @@ static int64_t first_mover_ns(const struct redactor *redactor, int64_t from_ns)
 {
 	if (redactor->dropped > 0)
 		return from_ns;
-	for (size_t i = 0; i < redactor->count; i++) {
-		const struct redactor_key *key = &redactor->keys[index_of(redactor, i)];
+	for (size_t i = 0; i < redactor->ring.count; i++) {
+		const struct redactor_key *key = &redactor->keys[ring_at(&redactor->ring, i)];
 
 		if (key->moves_focus && key->time_ns >= from_ns)
 			return key->time_ns;
@@ -303,9 +298,7 @@ static void send_run(struct redactor *redactor, size_t count)
 static void forget_first(struct redactor *redactor, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		memset(key_at(redactor, i), 0, sizeof(struct redactor_key));
-	redactor->first = (redactor->first + count) % REDACTOR_KEYS_LIMIT;
-	redactor->count -= count;
+		memset(&redactor->keys[ring_pop(&redactor->ring)], 0, sizeof(struct redactor_key));
 }
 
 /* number of keys, from the first on, for one packet */
@@ -315,7 +308,7 @@ static size_t run_length(struct redactor *redactor, int64_t now_ns)
 	bool exact = interval_ns(redactor->now) == 0;
 	size_t n = 1;
 
-	while (n < redactor->count && n < INPUT_BATCH_EVENTS) {
+	while (n < redactor->ring.count && n < INPUT_BATCH_EVENTS) {
 		const struct redactor_key *key = key_at(redactor, n);
 
 		/* exact times: keys past the hold time go along with the first that is due */
@@ -345,13 +338,13 @@ int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t reported_ns = redactor->reported_ns;
 
-	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns)
+	while (redactor->ring.count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns)
 		reported_ns = send_first(redactor, now_ns);
 	redactor->reported_ns = reported_ns;
 	/* once for all keys dropped since there was room */
-	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
+	if (redactor->dropped > 0 && !ring_is_full(&redactor->ring))
 		send_dropped(redactor, now_ns);
-	return redactor->count > 0 ? due_ns(redactor, key_at(redactor, 0)) : INT64_MAX;
+	return redactor->ring.count > 0 ? due_ns(redactor, key_at(redactor, 0)) : INT64_MAX;
 }
 
 /* ---- keys ---- */
@@ -359,7 +352,7 @@ int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 /* Turn waiting shortcuts into plain keys: all after a time, or only the unconfirmed ones. */
 static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool confirmed_too)
 {
-	for (size_t i = redactor->count; i > 0; i--) {
+	for (size_t i = redactor->ring.count; i > 0; i--) {
 		struct redactor_key *key = key_at(redactor, i - 1);
 
 		if (key->time_ns <= after_ns)
@@ -395,7 +388,7 @@ void redactor_settle(struct redactor *redactor, bool holds)
 		redactor_invalidate_modifiers(redactor);
 		return;
 	}
-	for (size_t i = 0; redactor->unsettled && i < redactor->count; i++)
+	for (size_t i = 0; redactor->unsettled && i < redactor->ring.count; i++)
 		key_at(redactor, i)->confirmed = true;
 	redactor->unsettled = false;
 }
@@ -421,8 +414,8 @@ static void insert(struct redactor *redactor, const struct redactor_key *key)
 {
 	size_t at;
 
-	for (at = redactor->count++; at > 0 && key_at(redactor, at - 1)->time_ns > key->time_ns;
-		at--)
+	for (at = redactor->ring.count++;
+		at > 0 && key_at(redactor, at - 1)->time_ns > key->time_ns; at--)
 		*key_at(redactor, at) = *key_at(redactor, at - 1);
 	*key_at(redactor, at) = *key;
 }
@@ -430,7 +423,7 @@ static void insert(struct redactor *redactor, const struct redactor_key *key)
 void redactor_key(struct redactor *redactor, const struct key_event *key)
 {
 	bool is_ruled = redactor->now != KEY_POLICY_NONE && key->time_ns >= redactor->since_ns;
-	bool fits = redactor->count < REDACTOR_KEYS_LIMIT;
+	bool fits = !ring_is_full(&redactor->ring);
 	struct redactor_key left = {
 		.time_ns = key->time_ns,
 		.device = key->device,
@@ -471,6 +464,7 @@ uint32_t redactor_button(struct redactor *redactor, int64_t time_ns)
 void redactor_start(struct redactor *redactor, enum key_policy allowed, bool shortcuts, bool hold,
 	int64_t now_ns)
 {
+	redactor->ring.capacity = REDACTOR_KEYS_LIMIT;
 	redactor->allowed = allowed;
 	redactor->shortcuts = shortcuts && allowed == KEY_POLICY_CLASSES;
 	redactor->hold = hold;
@@ -487,12 +481,12 @@ static void flush_before(struct redactor *redactor, int64_t from_ns)
 {
 	size_t kept = 0;
 
-	while (kept < redactor->count && key_at(redactor, kept)->time_ns < from_ns)
+	while (kept < redactor->ring.count && key_at(redactor, kept)->time_ns < from_ns)
 		kept++;
-	while (redactor->count > kept)
-		memset(key_at(redactor, --redactor->count), 0, sizeof(struct redactor_key));
+	while (redactor->ring.count > kept)
+		memset(key_at(redactor, --redactor->ring.count), 0, sizeof(struct redactor_key));
 	/* past the hold time: none of them will be held back */
-	while (redactor->count > 0)
+	while (redactor->ring.count > 0)
 		send_first(redactor, INT64_MAX);
 }
 

@@ -2,8 +2,7 @@
 
 #include "capture/inputd/modifiers.h"
 #include "capture/inputd/out.h"
-
-#include <stddef.h>
+#include "protocol/base/ring.h"
 
 /*
  * Inside uxrec-inputd: redaction of keys. A key is reduced to the data allowed by the policy at the moment it
@@ -61,7 +60,7 @@ struct redactor {
 	bool unsettled;   /* a shortcut waits for confirmation */
 	uint64_t dropped; /* keys dropped for lack of room */
 	int64_t dropped_ns;
-	size_t first, count;
+	struct ring ring; /* of the keys */
 	struct redactor_key keys[REDACTOR_KEYS_LIMIT];
 };
 

@@ -18,14 +18,13 @@
 
 void sound_clock_init(struct sound_clock *clock, double rate_hz)
 {
-	*clock = (struct sound_clock){.rate_hz = rate_hz};
+	*clock = (struct sound_clock){
+		.rate_hz = rate_hz, .ring = {.capacity = ARRAY_SIZE(clock->seconds)}};
 }
 
 static const struct sound_second *nth_last(const struct sound_clock *clock, size_t i)
 {
-	size_t ring = ARRAY_SIZE(clock->seconds);
-
-	return &clock->seconds[(clock->next + ring - 1 - i) % ring];
+	return &clock->seconds[ring_at(&clock->ring, clock->ring.count - 1 - i)];
 }
 
 static double line_at(const struct sound_clock *clock, double x)
@@ -37,15 +36,15 @@ static void fit_slope(struct sound_clock *clock)
 {
 	double mean_x = 0, mean_y = 0, xx = 0, xy = 0;
 
-	if (clock->count < SLOPE_SECONDS)
+	if (clock->ring.count < SLOPE_SECONDS)
 		return;
-	for (size_t i = 0; i < clock->count; i++) {
+	for (size_t i = 0; i < clock->ring.count; i++) {
 		mean_x += nth_last(clock, i)->x;
 		mean_y += nth_last(clock, i)->y;
 	}
-	mean_x /= (double)clock->count;
-	mean_y /= (double)clock->count;
-	for (size_t i = 0; i < clock->count; i++) {
+	mean_x /= (double)clock->ring.count;
+	mean_y /= (double)clock->ring.count;
+	for (size_t i = 0; i < clock->ring.count; i++) {
 		double x = nth_last(clock, i)->x - mean_x;
 
 		xx += x * x;
@@ -56,7 +55,7 @@ static void fit_slope(struct sound_clock *clock)
 
 static void fit_height(struct sound_clock *clock)
 {
-	size_t count = clock->count < HEIGHT_SECONDS ? clock->count : HEIGHT_SECONDS;
+	size_t count = clock->ring.count < HEIGHT_SECONDS ? clock->ring.count : HEIGHT_SECONDS;
 	double x = 0, y = 0, squares = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -78,10 +77,9 @@ static void end_second(struct sound_clock *clock)
 	const struct sound_second second = {
 		clock->sum_x / (double)clock->sum_count, clock->sum_y / (double)clock->sum_count};
 
-	clock->seconds[clock->next] = second;
-	clock->next = (clock->next + 1) % ARRAY_SIZE(clock->seconds);
-	if (clock->count < ARRAY_SIZE(clock->seconds))
-		clock->count++;
+	if (ring_is_full(&clock->ring))
+		ring_pop(&clock->ring);
+	clock->seconds[ring_push(&clock->ring)] = second;
 	fit_slope(clock);
 	fit_height(clock);
 }
@@ -89,7 +87,7 @@ static void end_second(struct sound_clock *clock)
 /* Restart the line at the device's current offset; the slope is kept. */
 static void restart_line(struct sound_clock *clock, double x, double y)
 {
-	clock->count = clock->sum_count = 0;
+	clock->ring.count = clock->sum_count = 0;
 	clock->at_x = x;
 	clock->at_y = y;
 	clock->restarts++;
@@ -121,7 +119,7 @@ void sound_clock_feed(struct sound_clock *clock, int64_t position, int64_t time_
 	clock->sum_x += x;
 	clock->sum_y += y;
 	clock->sum_count++;
-	if (clock->count == 0) {
+	if (clock->ring.count == 0) {
 		/* the line is level during the first second */
 		clock->at_x = clock->sum_x / (double)clock->sum_count;
 		clock->at_y = clock->sum_y / (double)clock->sum_count;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "protocol/base/ring.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +19,7 @@ struct sound_clock {
 	struct sound_second {
 		double x, y;
 	} seconds[600];
-	size_t count, next; /* a ring buffer */
+	struct ring ring; /* of the seconds */
 	double sum_x, sum_y, begun_x;
 	size_t sum_count; /* of the current second */
 	double slope, at_x, at_y, error_s;

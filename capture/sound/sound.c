@@ -313,7 +313,7 @@ static void end_sound(struct sound_source *source)
 		return;
 	push_samples(source, NULL, 2 * SOUND_FRAME_SAMPLES - source->filled);
 	push_levels(source);
-	if (source->clock.count > 0)
+	if (source->clock.ring.count > 0)
 		push_clock(source);
 }
 

@@ -15,50 +15,27 @@ void outbox_finish(struct outbox *outbox)
 
 static struct outbox_entry *entry_at(struct outbox *outbox, size_t i)
 {
-	return &outbox->entries[(outbox->first + i) % outbox->capacity];
-}
-
-static int grow(struct outbox *outbox)
-{
-	size_t capacity = outbox->capacity ? outbox->capacity * 2 : 16;
-	struct outbox_entry *entries = malloc(capacity * sizeof(*entries));
-
-	if (!entries)
-		return -ENOMEM;
-	for (size_t i = 0; i < outbox->count; i++)
-		entries[i] = *entry_at(outbox, i);
-	free(outbox->entries);
-	outbox->entries = entries;
-	outbox->capacity = capacity;
-	outbox->first = 0;
-	return 0;
+	return &outbox->entries[ring_at(&outbox->ring, i)];
 }
 
 int outbox_put(struct outbox *outbox, struct packet *packet, unsigned kind)
 {
-	if (outbox->count == outbox->capacity && grow(outbox) < 0)
+	if (!ring_grow(&outbox->ring, outbox->entries))
 		return -ENOMEM;
-	*entry_at(outbox, outbox->count++) = (struct outbox_entry){packet, kind};
+	outbox->entries[ring_push(&outbox->ring)] = (struct outbox_entry){packet, kind};
 	return 0;
 }
 
 struct packet *outbox_pop(struct outbox *outbox)
 {
-	struct packet *packet;
-
-	if (outbox->count == 0)
-		return NULL;
-	packet = entry_at(outbox, 0)->packet;
-	outbox->first = (outbox->first + 1) % outbox->capacity;
-	outbox->count--;
-	return packet;
+	return outbox->ring.count > 0 ? outbox->entries[ring_pop(&outbox->ring)].packet : NULL;
 }
 
 size_t outbox_drop(struct outbox *outbox, unsigned kind)
 {
 	size_t kept = 0, bytes = 0;
 
-	for (size_t i = 0; i < outbox->count; i++) {
+	for (size_t i = 0; i < outbox->ring.count; i++) {
 		struct outbox_entry entry = *entry_at(outbox, i);
 
 		if (entry.kind != kind) {
@@ -68,6 +45,6 @@ size_t outbox_drop(struct outbox *outbox, unsigned kind)
 			packet_unref(entry.packet);
 		}
 	}
-	outbox->count = kept;
+	outbox->ring.count = kept;
 	return bytes;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/base/ring.h"
 #include "protocol/packet.h"
 
 /**
@@ -11,7 +12,7 @@ struct outbox {
 		struct packet *packet;
 		unsigned kind;
 	} * entries;
-	size_t capacity, first, count;
+	struct ring ring; /* of the entries */
 };
 
 void outbox_finish(struct outbox *outbox);

@@ -41,7 +41,7 @@ static void discharge(struct server *server, struct peer *peer, size_t cost)
 static void put_charged(
 	struct server *server, struct client *client, struct packet *packet, unsigned kind)
 {
-	if (client->outbox.count == 0 && !client->sending)
+	if (client->outbox.ring.count == 0 && !client->sending)
 		client->moved_ns = clock_now_ns();
 	if (outbox_put(&client->outbox, packet, kind) < 0) {
 		discharge(server, client->peer, packet_cost(packet));

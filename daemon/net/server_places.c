@@ -235,7 +235,8 @@ void places_bound_memory(struct server *server)
 		if (client->state != CLIENT_PEER)
 			continue;
 		if (client->peer->overflowed ||
-			(client->outbox.count > 1 && buffered_bytes(client) > PEER_LIMIT_BYTES))
+			(client->outbox.ring.count > 1 &&
+				buffered_bytes(client) > PEER_LIMIT_BYTES))
 			end_slow(server, client);
 		else
 			received += client->message.capacity_bytes;
@@ -259,7 +260,7 @@ void places_bound_memory(struct server *server)
 
 static void keep_alive(struct server *server, struct client *client, int64_t now_ns)
 {
-	if (client->sending || client->outbox.count) {
+	if (client->sending || client->outbox.ring.count) {
 		if (now_ns - client->moved_ns > STALL_NS)
 			end_slow(server, client);
 		return;

@@ -4,31 +4,14 @@
 
 struct packet **backlog_at(const struct backlog *backlog, size_t i)
 {
-	return &backlog->ring[(backlog->first + i) % backlog->capacity];
-}
-
-static int grow(struct backlog *backlog)
-{
-	size_t capacity = backlog->capacity ? backlog->capacity * 2 : 256;
-	struct packet **ring = calloc(capacity, sizeof(struct packet *));
-
-	if (!ring)
-		return -ENOMEM;
-	for (size_t i = 0; i < backlog->count; i++)
-		ring[i] = *backlog_at(backlog, i);
-	free(backlog->ring);
-	backlog->ring = ring;
-	backlog->first = 0;
-	backlog->capacity = capacity;
-	return 0;
+	return &backlog->packets[ring_at(&backlog->ring, i)];
 }
 
 int backlog_push(struct backlog *backlog, struct packet *packet)
 {
-	if (backlog->count == backlog->capacity && grow(backlog) < 0)
+	if (!ring_grow(&backlog->ring, backlog->packets))
 		return -ENOMEM;
-	backlog->count++;
-	*backlog_at(backlog, backlog->count - 1) = packet_ref(packet);
+	backlog->packets[ring_push(&backlog->ring)] = packet_ref(packet);
 	backlog->bytes += packet->size_bytes;
 	return 0;
 }
@@ -42,10 +25,8 @@ void backlog_drop(struct backlog *backlog, struct packet **place)
 
 void backlog_release(struct backlog *backlog, uint64_t number)
 {
-	while (backlog->count > 0 && backlog->number < number) {
-		backlog_drop(backlog, backlog_at(backlog, 0));
-		backlog->first = (backlog->first + 1) % backlog->capacity;
-		backlog->count--;
+	while (backlog->ring.count > 0 && backlog->number < number) {
+		backlog_drop(backlog, &backlog->packets[ring_pop(&backlog->ring)]);
 		backlog->number++;
 	}
 }
@@ -53,6 +34,6 @@ void backlog_release(struct backlog *backlog, uint64_t number)
 void backlog_finish(struct backlog *backlog)
 {
 	backlog_release(backlog, UINT64_MAX);
-	free(backlog->ring);
+	free(backlog->packets);
 	*backlog = (struct backlog){0};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/base/ring.h"
 #include "protocol/packet.h"
 
 /**
@@ -7,8 +8,8 @@
  * of the recording. Zero-initialised is empty. Single-threaded.
  */
 struct backlog {
-	struct packet **ring; /* ring buffer; the slot of a dropped packet is NULL */
-	size_t first, count, capacity;
+	struct packet **packets; /* the slot of a dropped packet is NULL */
+	struct ring ring;        /* of the packets */
 	size_t bytes;
 	uint64_t number; /* of the first packet */
 };

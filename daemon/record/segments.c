@@ -35,7 +35,7 @@ static void drop_pictures(struct segments *segments)
 	uint64_t count = 0, until = 0;
 	struct packet **mark = NULL;
 
-	for (size_t i = 0; i < segments->unsynced.count; i++) {
+	for (size_t i = 0; i < segments->unsynced.ring.count; i++) {
 		struct packet **place = backlog_at(&segments->unsynced, i), *packet = *place;
 		bool picture = packet && channel_is_picture(packet->channel);
 
@@ -267,7 +267,7 @@ void segments_handle_error(struct segments *segments, int r, const struct packet
 	if (failed_to_sync || segments->evicted.until > segments->appended)
 		report_evicted(segments);
 	segments->evicted.count = 0;
-	for (size_t i = 0; i < segments->unsynced.count && !failed; i++)
+	for (size_t i = 0; i < segments->unsynced.ring.count && !failed; i++)
 		failed = *backlog_at(&segments->unsynced, i);
 	if (failed && !session_writer_is_finished(writer)) {
 		segments->missing_from_ns = segments->missing_to_ns = failed->time_ns;
@@ -331,7 +331,7 @@ int segments_put_metadata(
 	put_pair(&pairs, "number", value);
 	put_pair(&pairs, "reason",
 		segments->disk_error ? reason_of(segments->disk_error) : "the recorder was killed");
-	for (size_t i = 0; i < segments->unsynced.count; i++) {
+	for (size_t i = 0; i < segments->unsynced.ring.count; i++) {
 		const struct packet *packet = *backlog_at(&segments->unsynced, i);
 
 		if (packet)
@@ -374,7 +374,7 @@ int segments_write_unsynced(const struct segments *segments, struct session_writ
 {
 	int r = 0;
 
-	for (size_t i = 0; i < segments->unsynced.count && r == 0; i++) {
+	for (size_t i = 0; i < segments->unsynced.ring.count && r == 0; i++) {
 		const struct packet *packet = *backlog_at(&segments->unsynced, i);
 
 		if (packet)
@@ -387,7 +387,7 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 {
 	pthread_mutex_lock(&segments->lock);
 	segments->writer = writer;
-	segments->appended = segments->unsynced.number + segments->unsynced.count;
+	segments->appended = segments->unsynced.number + segments->unsynced.ring.count;
 	if (segments->sync_every_ns == 0)
 		segments->synced = segments->appended;
 	else
@@ -477,7 +477,7 @@ void segments_check(struct segments *segments)
 static void note_appended(struct segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);
-	segments->appended = segments->unsynced.number + segments->unsynced.count;
+	segments->appended = segments->unsynced.number + segments->unsynced.ring.count;
 	if (segments->sync_every_ns == 0) {
 		segments->synced = segments->appended;
 	} else if (!segments->dirty) {
@@ -523,7 +523,7 @@ struct segments_backlog segments_backlog(const struct segments *segments)
 {
 	if (!segments->disk_error)
 		return (struct segments_backlog){0};
-	return (struct segments_backlog){segments->unsynced.count, segments->unsynced.bytes,
+	return (struct segments_backlog){segments->unsynced.ring.count, segments->unsynced.bytes,
 		segments->missing_from_ns, segments->missing_to_ns};
 }
 

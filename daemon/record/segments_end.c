@@ -106,7 +106,7 @@ static void drop_bulk(struct segments *segments, struct segments_backlog *lost)
 	bool sound = false;
 
 	*lost = (struct segments_backlog){0};
-	for (size_t i = 0; i < segments->unsynced.count; i++) {
+	for (size_t i = 0; i < segments->unsynced.ring.count; i++) {
 		struct packet **place = backlog_at(&segments->unsynced, i), *packet = *place;
 
 		if (!packet || !is_bulk(packet))

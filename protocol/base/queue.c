@@ -1,6 +1,7 @@
 #include "protocol/base/queue.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/ring.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +15,8 @@ struct item {
 struct queue {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct item *items; /* ring buffer of `capacity` items */
-	size_t capacity, first, count;
+	struct item *items;
+	struct ring ring; /* of the items */
 	size_t weight, limit;
 	bool closed, woken;
 	int event_fd;
@@ -45,8 +46,8 @@ void queue_destroy(struct queue *queue)
 {
 	if (!queue)
 		return;
-	for (size_t i = 0; i < queue->count && queue->drop; i++)
-		queue->drop(queue->items[(queue->first + i) % queue->capacity].value);
+	for (size_t i = 0; i < queue->ring.count && queue->drop; i++)
+		queue->drop(queue->items[ring_at(&queue->ring, i)].value);
 	if (queue->event_fd >= 0)
 		close(queue->event_fd);
 	pthread_cond_destroy(&queue->changed);
@@ -60,32 +61,15 @@ void queue_set_drop(struct queue *queue, void (*drop)(void *item))
 	queue->drop = drop;
 }
 
-static int queue_grow(struct queue *queue)
-{
-	size_t capacity = queue->capacity ? queue->capacity * 2 : 64;
-	struct item *items = malloc(capacity * sizeof(*items));
-
-	if (!items)
-		return -ENOMEM;
-	for (size_t i = 0; i < queue->count; i++)
-		items[i] = queue->items[(queue->first + i) % queue->capacity];
-	free(queue->items);
-	queue->items = items;
-	queue->capacity = capacity;
-	queue->first = 0;
-	return 0;
-}
-
 static int queue_push_locked(struct queue *queue, void *item, size_t weight, bool force)
 {
 	if (queue->closed)
 		return -EPIPE;
 	if (!force && (weight > queue->limit || queue->weight > queue->limit - weight))
 		return -ENOBUFS;
-	if (queue->count == queue->capacity && queue_grow(queue) < 0)
+	if (!ring_grow(&queue->ring, queue->items))
 		return -ENOMEM;
-	queue->items[(queue->first + queue->count++) % queue->capacity] =
-		(struct item){item, weight};
+	queue->items[ring_push(&queue->ring)] = (struct item){item, weight};
 	queue->weight += weight;
 	return 0;
 }
@@ -119,15 +103,13 @@ void *queue_pop(struct queue *queue, int64_t deadline_ns)
 	void *value = NULL;
 
 	pthread_mutex_lock(&queue->lock);
-	while (queue->count == 0 && !queue->closed && !queue->woken)
+	while (queue->ring.count == 0 && !queue->closed && !queue->woken)
 		if (!queue_wait(queue, deadline_ns))
 			break;
 	queue->woken = false;
-	if (queue->count > 0) {
-		struct item item = queue->items[queue->first];
+	if (queue->ring.count > 0) {
+		struct item item = queue->items[ring_pop(&queue->ring)];
 
-		queue->first = (queue->first + 1) % queue->capacity;
-		queue->count--;
 		queue->weight -= item.weight;
 		value = item.value;
 	} else if (queue->event_fd >= 0) {
@@ -170,7 +152,7 @@ bool queue_ended(struct queue *queue)
 	bool ended;
 
 	pthread_mutex_lock(&queue->lock);
-	ended = queue->closed && queue->count == 0;
+	ended = queue->closed && queue->ring.count == 0;
 	pthread_mutex_unlock(&queue->lock);
 	return ended;
 }

@@ -7,6 +7,7 @@
 #include "protocol/os/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
+#include "protocol/base/ring.h"
 #include "protocol/base/terminal.h"
 #include "protocol/limits.h"
 #include "protocol/message_text.h"
@@ -131,6 +132,77 @@ static void searches_find_the_first_of_equal_items(void)
 	expect(bisect(ARRAY_SIZE(items), i, items[i] < 3) == 1);
 	expect(bisect(ARRAY_SIZE(items), i, items[i] <= 3) == 4);
 	expect(bisect(ARRAY_SIZE(items), i, items[i] < 9) == ARRAY_SIZE(items));
+}
+
+struct ringed {
+	uint32_t *items;
+	struct ring ring;
+	uint32_t next; /* the oldest is next - count */
+};
+
+static void ringed_push(struct ringed *ringed)
+{
+	check(ring_grow(&ringed->ring, ringed->items));
+	ringed->items[ring_push(&ringed->ring)] = ringed->next++;
+}
+
+static bool ringed_in_order(const struct ringed *ringed)
+{
+	uint32_t oldest = ringed->next - (uint32_t)ringed->ring.count;
+
+	for (size_t i = 0; i < ringed->ring.count; i++)
+		if (ringed->items[ring_at(&ringed->ring, i)] != oldest + i)
+			return false;
+	return true;
+}
+
+/* The oldest item is at every place of the array when that grows. */
+static void rings_grow_in_order(void)
+{
+	for (size_t popped = 0; popped <= 33; popped++) {
+		struct ringed ringed = {0};
+
+		for (size_t i = 0; i < popped; i++) {
+			ringed_push(&ringed);
+			expect(ringed.items[ring_pop(&ringed.ring)] == i);
+		}
+		while (ringed.ring.count < 130) {
+			ringed_push(&ringed);
+			check(ringed_in_order(&ringed));
+		}
+		expect(ringed.ring.capacity == 256);
+		while (ringed.ring.count > 0) {
+			ring_pop(&ringed.ring);
+			check(ringed_in_order(&ringed));
+		}
+		free(ringed.items);
+	}
+}
+
+static void rings_of_fixed_size_overwrite_the_oldest(void)
+{
+	uint32_t items[3];
+	struct ringed ringed = {.items = items, .ring = {.capacity = ARRAY_SIZE(items)}};
+
+	for (size_t i = 0; i < 10; i++) {
+		expect(ring_is_full(&ringed.ring) == (i >= ARRAY_SIZE(items)));
+		if (ring_is_full(&ringed.ring))
+			expect(items[ring_pop(&ringed.ring)] == i - ARRAY_SIZE(items));
+		items[ring_push(&ringed.ring)] = ringed.next++;
+		expect(ringed_in_order(&ringed));
+	}
+	expect(ringed.items == items && ringed.ring.count == ARRAY_SIZE(items));
+}
+
+static void sizes_of_rings_do_not_overflow(void)
+{
+	uint32_t item, *items = &item;
+	struct ring ring = {.capacity = SIZE_MAX / 2 + 1, .count = SIZE_MAX / 2 + 1};
+
+	expect(!ring_grow(&ring, items)); /* the capacity overflows */
+	ring.capacity = ring.count = SIZE_MAX / 4 + 1;
+	expect(!ring_grow(&ring, items)); /* its size does */
+	expect(items == &item && ring.capacity == SIZE_MAX / 4 + 1);
 }
 
 static void queue_keeps_order_and_limit(void)
@@ -581,6 +653,10 @@ static const struct test tests[] = {
 	{"an array whose size would overflow is unchanged", sizes_of_arrays_do_not_overflow},
 	{"a search finds the first item after those that satisfy it", searches_find_the_first_item},
 	{"a search finds the first of equal items", searches_find_the_first_of_equal_items},
+	{"a ring grows in order, wherever its oldest item is", rings_grow_in_order},
+	{"a ring of fixed size overwrites its oldest item",
+		rings_of_fixed_size_overwrite_the_oldest},
+	{"a ring whose size would overflow is unchanged", sizes_of_rings_do_not_overflow},
 	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},

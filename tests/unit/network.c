@@ -236,7 +236,7 @@ static void the_newest_of_a_kind_replaces_the_older(void)
 	for (size_t i = 0; i < 30; i++)
 		check(outbox_put(&outbox, packet_of(i), i % 3 == 0 ? 7 : 0) == 0);
 	cost = outbox_drop(&outbox, 7);
-	expect(cost >= 10 * 9 && outbox.count == 20);
+	expect(cost >= 10 * 9 && outbox.ring.count == 20);
 	check(outbox_put(&outbox, packet_of(99), 7) == 0);
 	for (size_t i = 0; i < 30; i++) {
 		if (i % 3 == 0)
