@@ -1,5 +1,6 @@
 #include "capture/screen/encoder.h"
 
+#include "protocol/base/av_error.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 
@@ -66,12 +67,6 @@ static const enum AVPixelFormat planar[CHROMA_COUNT] = {
 	[CHROMA_420] = AV_PIX_FMT_YUV420P,
 	[CHROMA_444] = AV_PIX_FMT_YUV444P,
 };
-
-static int from_av(int r)
-{
-	/* AVERROR(e) is -e; FFmpeg's own codes are large negative tags */
-	return r > -4096 ? r : -EIO;
-}
 
 static void leave_picture(void *opaque, uint8_t *data)
 {

@@ -1,6 +1,7 @@
 #include "capture/sound/encoder.h"
 
 #include "capture/sound/audio_backend.h"
+#include "protocol/base/av_error.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -16,11 +17,6 @@ struct sound_encoder {
 	AVPacket *packet;
 	int64_t position;
 };
-
-static int from_av(int r)
-{
-	return r > -4096 ? r : -EIO;
-}
 
 static void set_up(AVCodecContext *codec)
 {

@@ -1,5 +1,6 @@
 #include "replay/decode/frames_internal.h"
 
+#include "protocol/base/av_error.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
@@ -58,11 +59,6 @@ static const struct video {
 	{"h264", "H.264", AV_CODEC_ID_H264},
 	{"av1", "AV1", AV_CODEC_ID_AV1},
 };
-
-static int from_av(int r)
-{
-	return r > -4096 ? r : -EIO;
-}
 
 /* ---- decoding ---- */
 

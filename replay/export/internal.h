@@ -5,6 +5,7 @@
  * sound.c writes the sounds. All functions return 0 or a negative errno.
  */
 
+#include "protocol/base/av_error.h"
 #include "protocol/base/clock.h"
 #include "replay/decode/sound_decode.h"
 #include "replay/export/export.h"
@@ -51,12 +52,6 @@ struct export
 	bool is_444;        /* copied video is 4:4:4 */
 	bool is_key;        /* the next picture is a keyframe */
 };
-
-/* Map a result of libav* to a negative errno. */
-static inline int from_av(int r)
-{
-	return r > -4096 ? r : -EIO;
-}
 
 /* Film time in ms. */
 static inline int64_t export_ms(const struct export *export, int64_t time_ns)

@@ -1,5 +1,7 @@
 #include "replay/export/tone.h"
 
+#include "protocol/base/av_error.h"
+
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavutil/channel_layout.h>
@@ -42,11 +44,6 @@ void tone_fill(int16_t *samples, size_t count, int64_t position)
 		samples[i] =
 			(int16_t)lround(AMPLITUDE * sin(2 * M_PI * (double)at / (double)period));
 	}
-}
-
-static int from_av(int r)
-{
-	return r > -4096 ? r : -EIO;
 }
 
 static void encoder_finish(struct encoder *encoder)

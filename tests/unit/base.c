@@ -1,6 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/array.h"
+#include "protocol/base/av_error.h"
 #include "protocol/base/bisect.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
@@ -203,6 +204,14 @@ static void sizes_of_rings_do_not_overflow(void)
 	ring.capacity = ring.count = SIZE_MAX / 4 + 1;
 	expect(!ring_grow(&ring, items)); /* its size does */
 	expect(items == &item && ring.capacity == SIZE_MAX / 4 + 1);
+}
+
+/* AVERROR(EINVAL), and AVERROR_INVALIDDATA: the tag "INDA" */
+static void errors_of_libav_are_errnos(void)
+{
+	expect(from_av(0) == 0 && from_av(7) == 7);
+	expect(from_av(-EINVAL) == -EINVAL && from_av(-4095) == -4095);
+	expect(from_av(-('I' | 'N' << 8 | 'D' << 16 | 'A' << 24)) == -EIO);
 }
 
 static void queue_keeps_order_and_limit(void)
@@ -657,6 +666,7 @@ static const struct test tests[] = {
 	{"a ring of fixed size overwrites its oldest item",
 		rings_of_fixed_size_overwrite_the_oldest},
 	{"a ring whose size would overflow is unchanged", sizes_of_rings_do_not_overflow},
+	{"errors of libav are errnos", errors_of_libav_are_errnos},
 	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
