@@ -3,15 +3,12 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/os/thread.h"
-#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 
-/* First and last retry interval: a restarted server is found soon, an absent one polled rarely. */
-#define RETRY_MIN_NS NS_PER_S
-#define RETRY_MAX_NS (10 * NS_PER_S)
+const struct backoff source_backoff = {NS_PER_S, 10 * NS_PER_S};
 
 const char *source_name(const struct source *source)
 {
@@ -43,53 +40,63 @@ void source_join(pthread_t thread, void (*abort_calls)(void *user), void *user)
 	pthread_join(thread, NULL);
 }
 
-static void push_gap(const struct source_context *context, const struct source_outage *outage,
-	int64_t from_ns, int64_t to_ns)
+int source_push_gap(const struct source_context *context, const struct source_gap *gap)
 {
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)channel_kind_get(outage->channel)->topic};
+	Uxrec__Gap message = UXREC__GAP__INIT;
 	struct packet *packet;
+	int r;
 
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = session_clock_at(context->clock, from_ns);
-	gap.to_ns = session_clock_at(context->clock, to_ns);
-	gap.topics = topics;
-	gap.n_topics = 1;
-	gap.detail = (char *)outage->reason;
-	if (packet_create(&packet, context->clock,
-		    &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base) == 0)
+	message.reason = gap->reason;
+	message.from_ns = session_clock_at(context->clock, gap->from_ns);
+	message.to_ns = session_clock_at(context->clock, gap->to_ns);
+	message.topics = (char **)gap->topics;
+	message.n_topics = gap->topic_count;
+	message.count = gap->count;
+	message.detail = (char *)gap->detail;
+	r = packet_create(&packet, context->clock,
+		&(struct packet_info){CHANNEL_GAPS, 0, gap->from_ns, 0}, &message.base);
+	if (r == 0)
 		context->sink->push(context->sink, packet);
+	return r;
 }
 
-static void sleep_until(const struct source_outage *outage, int64_t until_ns)
+void source_sleep(int wake_fd, const _Atomic bool *stop, int64_t until_ns)
 {
-	struct pollfd wake = {outage->wake_fd, POLLIN, 0};
+	struct pollfd wake = {wake_fd, POLLIN, 0};
 	int64_t left_ns;
 
-	while (!*outage->stop && (left_ns = until_ns - clock_now_ns()) > 0) {
+	while (!*stop && (left_ns = until_ns - clock_now_ns()) > 0) {
 		eventfd_t ignored;
 
 		if (poll(&wake, 1, (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS)) > 0)
-			eventfd_read(outage->wake_fd, &ignored);
+			eventfd_read(wake_fd, &ignored);
 	}
 }
 
 bool source_reconnect(struct source *source, const struct source_context *context,
 	const struct source_outage *outage)
 {
-	int64_t from_ns = clock_now_ns(), to_ns, wait_ns = RETRY_MIN_NS;
+	const char *topics[] = {channel_kind_get(outage->channel)->topic};
+	struct source_gap gap = {
+		.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST,
+		.from_ns = clock_now_ns(),
+		.topics = topics,
+		.topic_count = 1,
+		.detail = outage->reason,
+	};
+	unsigned waits = 0;
 	int r = -EPIPE;
 
 	if (context->disconnected)
 		context->disconnected(context->user, source, outage->reason);
 	do {
-		sleep_until(outage, clock_now_ns() + wait_ns);
-		to_ns = clock_now_ns();
+		source_sleep(outage->wake_fd, outage->stop,
+			clock_now_ns() + backoff_ns(&source_backoff, waits++));
+		gap.to_ns = clock_now_ns();
 		if (!*outage->stop)
 			r = outage->reconnect(source, NULL);
-		wait_ns = wait_ns * 2 < RETRY_MAX_NS ? wait_ns * 2 : RETRY_MAX_NS;
 	} while (r < 0 && !*outage->stop);
-	push_gap(context, outage, from_ns, to_ns);
+	source_push_gap(context, &gap);
 	if (context->disconnected)
 		context->disconnected(context->user, source, NULL);
 	return r == 0;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "protocol/base/backoff.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 #include "protocol/packet.h"
+#include "protocol/session.pb-c.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,19 +55,42 @@ struct source {
  */
 void source_join(pthread_t thread, void (*abort_calls)(void *user), void *user);
 
+/** A recorded loss. Times are CLOCK_MONOTONIC. */
+struct source_gap {
+	Uxrec__Gap__Reason reason;
+	int64_t from_ns, to_ns;
+	const char *const *topics;
+	size_t topic_count;
+	uint64_t count; /* of lost items, 0: unknown */
+	const char *detail;
+};
+
+/** @return 0 or -ENOMEM */
+int source_push_gap(const struct source_context *context, const struct source_gap *gap);
+
+/** Waits before tries to reconnect: a restarted server is found soon, an absent one polled rarely. */
+extern const struct backoff source_backoff;
+
+/**
+ * Sleep until a time, or until @p stop.
+ *
+ * @param wake_fd  an eventfd, readable when @p stop is set, emptied here; others may write to it too
+ */
+void source_sleep(int wake_fd, const _Atomic bool *stop, int64_t until_ns);
+
 /** Parameters for reconnecting a source that has lost its server. */
 struct source_outage {
 	const char *reason;
 	uint16_t channel; /* the one with the gap */
-	int wake_fd;      /* an eventfd, readable when `stop` is set; others may write to it too */
+	int wake_fd;      /* as for source_sleep() */
 	const _Atomic bool *stop;
 	/* Connect. @return 0 or a negative errno, which means retry later */
 	int (*reconnect)(struct source *source, struct error *reterr);
 };
 
 /**
- * Retry until reconnected, first after one second, then with backoff, and push a gap for the
- * absence. Called from the source's own thread.
+ * Retry until reconnected, with source_backoff, and push a gap for the absence. Called from the
+ * source's own thread.
  *
  * @return false when the source is to stop
  */

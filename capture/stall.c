@@ -1,7 +1,6 @@
 #include "capture/stall.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,19 +31,15 @@ bool stall_occurred(int64_t interval_ns, int64_t cpu_ns)
 
 static void push_gap(const struct stall_source *source, int64_t from_ns, int64_t to_ns)
 {
-	const struct source_context *context = &source->context;
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	struct packet *packet;
-
-	gap.reason = UXREC__GAP__REASON__REASON_STALL;
-	gap.from_ns = session_clock_at(context->clock, from_ns);
-	gap.to_ns = session_clock_at(context->clock, to_ns);
-	gap.topics = (char **)source->topics;
-	gap.n_topics = source->topic_count;
-	gap.detail = (char *)"the recorder did not run";
-	if (packet_create(&packet, context->clock,
-		    &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base) == 0)
-		context->sink->push(context->sink, packet);
+	source_push_gap(&source->context,
+		&(struct source_gap){
+			.reason = UXREC__GAP__REASON__REASON_STALL,
+			.from_ns = from_ns,
+			.to_ns = to_ns,
+			.topics = source->topics,
+			.topic_count = source->topic_count,
+			.detail = "the recorder did not run",
+		});
 }
 
 static void *stall_thread(void *user)

@@ -47,22 +47,19 @@ static struct accessible_source *accessible(struct source *source)
 
 static void push_gap(struct accessible_source *source)
 {
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input/keys", (char *)"/input/keys/full",
-		(char *)"/input/keys/counts", (char *)"/input/shortcuts"};
-	struct packet *packet;
+	static const char *const topics[] = {
+		"/input/keys", "/input/keys/full", "/input/keys/counts", "/input/shortcuts"};
 
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = session_clock_at(source->context.clock, source->begun_ns);
-	gap.to_ns = session_clock_at(source->context.clock, clock_now_ns());
-	gap.topics = topics;
-	gap.n_topics = ARRAY_SIZE(topics);
-	gap.detail =
-		(char *)"the accessibility bus did not answer: whether a password field had the "
-			"focus was not known";
-	if (packet_create(&packet, source->context.clock,
-		    &(struct packet_info){CHANNEL_GAPS, 0, source->begun_ns, 0}, &gap.base) == 0)
-		source->context.sink->push(source->context.sink, packet);
+	source_push_gap(&source->context,
+		&(struct source_gap){
+			.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST,
+			.from_ns = source->begun_ns,
+			.to_ns = clock_now_ns(),
+			.topics = topics,
+			.topic_count = ARRAY_SIZE(topics),
+			.detail = "the accessibility bus did not answer: whether a password field "
+				  "had the focus was not known",
+		});
 }
 
 /* First result of the bus: wakes the creator, or, once that has timed out, pushes the gap in which

@@ -26,14 +26,13 @@ static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
 
 /* ---- messages ---- */
 
-static void push(
-	struct clicks *clicks, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
+static void push(struct clicks *clicks, int64_t time_ns, const ProtobufCMessage *message)
 {
 	const struct source_context *context = clicks->context;
 	struct packet *packet;
 
-	if (packet_create(&packet, context->clock, &(struct packet_info){channel, 0, time_ns, 0},
-		    message) == 0)
+	if (packet_create(&packet, context->clock,
+		    &(struct packet_info){CHANNEL_CLICKED, 0, time_ns, 0}, message) == 0)
 		context->sink->push(context->sink, packet);
 }
 
@@ -48,19 +47,20 @@ void clicks_missed(struct clicks *clicks, int64_t time_ns)
 /* One gap for each run of missed clicks: at the next described one, or at the end. */
 static void push_missed(struct clicks *clicks)
 {
-	char *topics[] = {(char *)channel_kind_get(CHANNEL_CLICKED)->topic};
-	Uxrec__Gap gap = UXREC__GAP__INIT;
+	const char *topics[] = {channel_kind_get(CHANNEL_CLICKED)->topic};
 
 	if (clicks->missed == 0)
 		return;
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = session_clock_at(clicks->context->clock, clicks->missed_from_ns);
-	gap.to_ns = session_clock_at(clicks->context->clock, clicks->missed_to_ns);
-	gap.count = clicks->missed;
-	gap.topics = topics;
-	gap.n_topics = 1;
-	gap.detail = (char *)"the application did not answer what was clicked";
-	push(clicks, CHANNEL_GAPS, clicks->missed_from_ns, &gap.base);
+	source_push_gap(clicks->context,
+		&(struct source_gap){
+			.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST,
+			.from_ns = clicks->missed_from_ns,
+			.to_ns = clicks->missed_to_ns,
+			.topics = topics,
+			.topic_count = 1,
+			.count = clicks->missed,
+			.detail = "the application did not answer what was clicked",
+		});
 	clicks->missed = 0;
 }
 
@@ -80,7 +80,7 @@ static void push_object(struct job *job)
 		object.height_px = (uint32_t)job->place.height;
 	}
 	push_missed(job->clicks);
-	push(job->clicks, CHANNEL_CLICKED, job->click.time_ns, &object.base);
+	push(job->clicks, job->click.time_ns, &object.base);
 }
 
 /* ---- jobs ---- */

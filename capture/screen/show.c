@@ -126,17 +126,10 @@ static int open_encoder(struct screen_source *source, const char *name, struct e
 static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
 	int64_t to_ns, uint64_t count, const char *detail)
 {
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topic = (char *)channel_kind_get(CHANNEL_SCREEN)->topic;
+	const char *topics[] = {channel_kind_get(CHANNEL_SCREEN)->topic};
 
-	gap.reason = reason;
-	gap.from_ns = session_clock_at(source->context.clock, from_ns);
-	gap.to_ns = session_clock_at(source->context.clock, to_ns);
-	gap.topics = &topic;
-	gap.n_topics = 1;
-	gap.count = count;
-	gap.detail = (char *)detail;
-	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
+	return source_push_gap(&source->context,
+		&(struct source_gap){reason, from_ns, to_ns, topics, 1, count, detail});
 }
 
 /* Replace a failed encoder by the software encoder. */

@@ -12,16 +12,12 @@
 
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
-/* Retry with backoff: soon after a loss, seldom for a device that never appears. */
-#define RETRY_MIN_NS NS_PER_S
-#define RETRY_MAX_NS (10 * NS_PER_S)
 
 /* Longer losses are not filled with silence: the device was away. */
 #define SILENCE_LIMIT (10 * AUDIO_RATE_HZ)
@@ -136,17 +132,10 @@ static int push_levels(struct sound_source *source)
 static int push_gap(struct sound_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
 	int64_t to_ns, uint64_t count, const char *detail)
 {
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {topic(source)};
+	const char *topics[] = {topic(source)};
 
-	gap.reason = reason;
-	gap.from_ns = session_clock_at(source->context.clock, from_ns);
-	gap.to_ns = session_clock_at(source->context.clock, to_ns);
-	gap.topics = topics;
-	gap.n_topics = 1;
-	gap.count = count;
-	gap.detail = (char *)detail;
-	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
+	return source_push_gap(&source->context,
+		&(struct source_gap){reason, from_ns, to_ns, topics, 1, count, detail});
 }
 
 /* A clock sample: the machine's clocks and the device's. */
@@ -334,19 +323,11 @@ static int read_blocks(struct sound_source *source)
 	return r;
 }
 
-static void wait_before_retry(struct sound_source *source, int64_t *wait_ns)
-{
-	struct pollfd wake = {source->wake_fd, POLLIN, 0};
-
-	poll(&wake, 1, (int)(*wait_ns / NS_PER_MS));
-	*wait_ns = *wait_ns * 2 < RETRY_MAX_NS ? *wait_ns * 2 : RETRY_MAX_NS;
-}
-
 static void *sound_thread(void *user)
 {
 	struct sound_source *source = user;
 	struct error error = {"it ended"};
-	int64_t wait_ns = RETRY_MIN_NS;
+	unsigned waits = 0;
 
 	pthread_setname_np(pthread_self(), "uxrec-sound");
 	while (!source->stop) {
@@ -363,9 +344,10 @@ static void *sound_thread(void *user)
 		if (source->disconnected_since_ns == 0) {
 			source->disconnected_since_ns = clock_now_ns();
 			source->disconnect_reason = error;
-			wait_ns = RETRY_MIN_NS;
+			waits = 0;
 		}
-		wait_before_retry(source, &wait_ns);
+		source_sleep(source->wake_fd, &source->stop,
+			clock_now_ns() + backoff_ns(&source_backoff, waits++));
 	}
 	/* still away at the end */
 	if (source->disconnected_since_ns)

@@ -4,6 +4,7 @@
 #include "capture/screen/transform.h"
 #include "capture/wayland/wayland.h"
 #include "capture/wayland/wlr-screencopy.h"
+#include "protocol/base/backoff.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/utf8.h"
@@ -31,10 +32,8 @@ enum frame_state { FRAME_NONE, FRAME_REQUESTED, FRAME_OFFERED, FRAME_COPYING, FR
 /* timeout for a compositor that does not answer a new client */
 #define SETUP_TIMEOUT_NS (5 * NS_PER_S)
 
-/* A screen that is off fails at once and sends no event when it is on again: retry with backoff,
- * doubling from the first to the last. */
-#define RETRY_FIRST_NS (16 * NS_PER_MS)
-#define RETRY_LAST_NS  (1 * NS_PER_S)
+/* A screen that is off fails at once and sends no event when it is on again: retry with backoff. */
+static const struct backoff retries = {16 * NS_PER_MS, NS_PER_S};
 
 /* older: a time of another clock */
 #define AGE_LIMIT_NS (10 * NS_PER_S)
@@ -73,7 +72,8 @@ struct wlr_grabber {
 	bool copying_all, bottom_first;
 	struct areas damage; /* in the buffer's pixels */
 	int64_t damage_ns, grabbed_ns;
-	int64_t retry_ns, retry_after_ns;
+	int64_t retry_ns;
+	unsigned failures; /* since the last frame */
 
 	struct wl_buffer *buffer;
 	struct shape shape;
@@ -104,7 +104,7 @@ static void start_over(struct wlr_grabber *grabber)
 {
 	drop_frame(grabber);
 	grabber->all = true;
-	grabber->retry_ns = grabber->retry_after_ns = 0;
+	grabber->retry_ns = grabber->failures = 0;
 }
 
 static bool is_red_first(uint32_t format)
@@ -196,7 +196,7 @@ static void frame_ready(void *user, struct zwlr_screencopy_frame_v1 *frame, uint
 		return;
 	drop_frame(grabber);
 	grabber->state = FRAME_READY;
-	grabber->retry_after_ns = 0;
+	grabber->failures = 0;
 	if (at_ns > now_ns || at_ns < now_ns - AGE_LIMIT_NS || at_ns <= grabber->grabbed_ns)
 		at_ns = now_ns;
 	grabber->damage_ns = at_ns;
@@ -211,13 +211,14 @@ static void frame_ready(void *user, struct zwlr_screencopy_frame_v1 *frame, uint
 static void frame_failed(void *user, struct zwlr_screencopy_frame_v1 *frame)
 {
 	struct wlr_grabber *grabber = user;
-	int64_t after_ns = grabber->retry_after_ns;
 
 	(void)frame;
 	drop_frame(grabber);
-	grabber->retry_ns = clock_now_ns() + after_ns;
-	after_ns = after_ns ? 2 * after_ns : RETRY_FIRST_NS;
-	grabber->retry_after_ns = after_ns < RETRY_LAST_NS ? after_ns : RETRY_LAST_NS;
+	grabber->retry_ns = clock_now_ns();
+	/* the first retry is at once */
+	if (grabber->failures > 0)
+		grabber->retry_ns += backoff_ns(&retries, grabber->failures - 1);
+	grabber->failures++;
 }
 
 static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
@@ -376,7 +377,7 @@ static void output_mode(void *user, struct wl_output *output, uint32_t flags, in
 	if (!grabber->is_set_up || !(flags & WL_OUTPUT_MODE_CURRENT))
 		return;
 	/* also sent for a screen that was off: retry at once */
-	grabber->retry_ns = grabber->retry_after_ns = 0;
+	grabber->retry_ns = grabber->failures = 0;
 	if ((int64_t)grabber->shape.width != width || (int64_t)grabber->shape.height != height)
 		start_over(grabber);
 }

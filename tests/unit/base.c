@@ -2,6 +2,7 @@
 
 #include "protocol/base/array.h"
 #include "protocol/base/av_error.h"
+#include "protocol/base/backoff.h"
 #include "protocol/base/bisect.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
@@ -204,6 +205,18 @@ static void sizes_of_rings_do_not_overflow(void)
 	ring.capacity = ring.count = SIZE_MAX / 4 + 1;
 	expect(!ring_grow(&ring, items)); /* its size does */
 	expect(items == &item && ring.capacity == SIZE_MAX / 4 + 1);
+}
+
+static void waits_double_up_to_the_last(void)
+{
+	static const struct backoff even = {1, 8}, odd = {3, 10}, constant = {5, 5};
+
+	for (unsigned i = 0; i < 4; i++)
+		expect(backoff_ns(&even, i) == 1 << i);
+	expect(backoff_ns(&even, 4) == 8 && backoff_ns(&even, UINT32_MAX) == 8);
+	expect(backoff_ns(&odd, 0) == 3 && backoff_ns(&odd, 1) == 6);
+	expect(backoff_ns(&odd, 2) == 10 && backoff_ns(&odd, 3) == 10);
+	expect(backoff_ns(&constant, 0) == 5 && backoff_ns(&constant, 1) == 5);
 }
 
 /* AVERROR(EINVAL), and AVERROR_INVALIDDATA: the tag "INDA" */
@@ -666,6 +679,7 @@ static const struct test tests[] = {
 	{"a ring of fixed size overwrites its oldest item",
 		rings_of_fixed_size_overwrite_the_oldest},
 	{"a ring whose size would overflow is unchanged", sizes_of_rings_do_not_overflow},
+	{"waits double up to the last", waits_double_up_to_the_last},
 	{"errors of libav are errnos", errors_of_libav_are_errnos},
 	{"a queue keeps order and limit, and accepts forced items", queue_keeps_order_and_limit},
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
