@@ -25,12 +25,11 @@
 #define PING_NS NS_PER_S
 #define HANG_NS (5 * NS_PER_S)
 
-/* Restart backoff: a quarter of a second, doubling up to the last value. A helper that has lived for a
- * minute resets the count of tries; after RESTART_TRIES without that it is not restarted any more. */
-#define RESTART_NS      (NS_PER_S / 4)
-#define RESTART_LAST_NS (15 * NS_PER_S)
-#define RESTART_TRIES   20
-#define LIVED_NS        (60 * NS_PER_S)
+/* Restarts of the helper. One that has lived for a minute resets the count of tries; after RESTART_TRIES without that
+ * it is not restarted any more. */
+static const struct backoff restarts = {NS_PER_S / 4, 15 * NS_PER_S};
+#define RESTART_TRIES 20
+#define LIVED_NS      (60 * NS_PER_S)
 
 struct input_source {
 	struct source base;
@@ -202,19 +201,17 @@ static int await_ready(struct input_source *source, unsigned char *data, const _
 
 static void push_gap(struct input_source *source, int64_t from_ns, const char *detail)
 {
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input"};
-	struct packet *packet;
+	static const char *const topics[] = {"/input"};
 
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = session_clock_at(source->context.clock, from_ns);
-	gap.to_ns = session_clock_at(source->context.clock, clock_now_ns());
-	gap.topics = topics;
-	gap.n_topics = 1;
-	gap.detail = (char *)detail;
-	if (packet_create(&packet, source->context.clock,
-		    &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base) == 0)
-		source->context.sink->push(source->context.sink, packet);
+	source_push_gap(&source->context,
+		&(struct source_gap){
+			.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST,
+			.from_ns = from_ns,
+			.to_ns = clock_now_ns(),
+			.topics = topics,
+			.topic_count = ARRAY_SIZE(topics),
+			.detail = detail,
+		});
 }
 
 /* @param reason  NULL: recording again, or given up */
@@ -307,15 +304,6 @@ static int receive_messages(
 	}
 }
 
-static void sleep_until(struct input_source *source, int64_t until_ns)
-{
-	int64_t left_ns;
-
-	while (!source->stop && (left_ns = until_ns - clock_now_ns()) > 0)
-		poll(&(struct pollfd){.fd = source->wake_fd, .events = POLLIN}, 1,
-			(int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
-}
-
 /* @return 0 when the helper reads again, under the current policy */
 static int start_helper(struct input_source *source, unsigned char *data)
 {
@@ -358,7 +346,7 @@ static void end_helper(struct input_source *source)
 /* The helper has died. @return true when a new one reads */
 static bool restart(struct input_source *source, unsigned char *data)
 {
-	int64_t from_ns = source->alive_ns, wait_ns = RESTART_NS;
+	int64_t from_ns = source->alive_ns;
 	bool again = false;
 
 	/* one warning and one gap cover both the hang and the end */
@@ -368,20 +356,18 @@ static bool restart(struct input_source *source, unsigned char *data)
 	warn(source, "uxrec-inputd has ended; it is started again");
 	if (clock_now_ns() - source->started_ns > LIVED_NS)
 		source->tries = 0;
-	for (unsigned i = 0; i < source->tries && wait_ns < RESTART_LAST_NS; i++)
-		wait_ns *= 2;
 	while (!again && !source->stop && source->tries < RESTART_TRIES) {
 		end_helper(source);
-		sleep_until(source, clock_now_ns() + wait_ns);
+		source_sleep(source->wake_fd, &source->stop,
+			clock_now_ns() + backoff_ns(&restarts, source->tries));
 		source->tries++;
 		again = !source->stop && start_helper(source, data) == 0;
-		wait_ns = wait_ns * 2 < RESTART_LAST_NS ? wait_ns * 2 : RESTART_LAST_NS;
 	}
 	if (!again && !source->stop) {
 		warn(source, NULL);
 		warn(source, "uxrec-inputd ends again and again, and is not started any more");
 		while (!source->stop)
-			sleep_until(source, INT64_MAX);
+			source_sleep(source->wake_fd, &source->stop, INT64_MAX);
 	}
 	push_gap(source, from_ns,
 		again ? "uxrec-inputd had ended, and was started again" : "uxrec-inputd had ended");
