@@ -19,6 +19,7 @@
 #include "protocol/base/queue.h"
 #include "protocol/os/signals.h"
 #include "protocol/base/terminal.h"
+#include "protocol/constants.h"
 #include "protocol/mcap.h"
 #include "protocol/base/utf8.h"
 
@@ -317,9 +318,9 @@ static int make_link(
 		const char *page;
 		Uxrec__Role role;
 	} pages[] = {
-		{"moderate", UXREC__ROLE__ROLE_MODERATOR},
-		{"live", UXREC__ROLE__ROLE_OBSERVER},
-		{"library", UXREC__ROLE__ROLE_REVIEWER},
+		{PAGE_MODERATE, UXREC__ROLE__ROLE_MODERATOR},
+		{PAGE_LIVE, UXREC__ROLE__ROLE_OBSERVER},
+		{PAGE_LIBRARY, UXREC__ROLE__ROLE_REVIEWER},
 	};
 	struct daemon *daemon = user;
 	char ticket[TICKET_BYTES];

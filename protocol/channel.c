@@ -1,6 +1,7 @@
 #include "protocol/channel.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/constants.h"
 #include "protocol/limits.h"
 
 #include <string.h>
@@ -13,34 +14,36 @@ static const char *const modality_names[MODALITY_COUNT] = {
 };
 
 static const struct channel_kind channel_kinds[CHANNEL_END] = {
-	[CHANNEL_STUDY] = {"/study", "uxrec.Study", MODALITY_SESSION, true},
-	[CHANNEL_EVENTS] = {"/session", "uxrec.SessionEvent", MODALITY_SESSION, true},
-	[CHANNEL_CLOCK] = {"/clock", "uxrec.ClockSample", MODALITY_SESSION, true},
-	[CHANNEL_GAPS] = {"/gaps", "uxrec.Gap", MODALITY_SESSION, false},
-	[CHANNEL_ACTS] = {"/acts", "uxrec.Act", MODALITY_SESSION, false},
-	[CHANNEL_SCREEN_INFO] = {"/screen/info", "uxrec.Screen", MODALITY_SCREEN, true},
-	[CHANNEL_SCREEN_KEYFRAMES] = {"/screen/keyframes", "uxrec.Keyframe", MODALITY_SCREEN,
+	[CHANNEL_STUDY] = {TOPIC_STUDY, "uxrec.Study", MODALITY_SESSION, true},
+	[CHANNEL_EVENTS] = {TOPIC_EVENTS, "uxrec.SessionEvent", MODALITY_SESSION, true},
+	[CHANNEL_CLOCK] = {TOPIC_CLOCK, "uxrec.ClockSample", MODALITY_SESSION, true},
+	[CHANNEL_GAPS] = {TOPIC_GAPS, "uxrec.Gap", MODALITY_SESSION, false},
+	[CHANNEL_ACTS] = {TOPIC_ACTS, "uxrec.Act", MODALITY_SESSION, false},
+	[CHANNEL_SCREEN_INFO] = {TOPIC_SCREEN_INFO, "uxrec.Screen", MODALITY_SCREEN, true},
+	[CHANNEL_SCREEN_KEYFRAMES] = {TOPIC_SCREEN_KEYFRAMES, "uxrec.Keyframe", MODALITY_SCREEN,
 		false},
-	[CHANNEL_SCREEN] = {"/screen", "foxglove.CompressedVideo", MODALITY_SCREEN, false},
-	[CHANNEL_POINTER] = {"/pointer", "uxrec.PointerBatch", MODALITY_SCREEN, true},
-	[CHANNEL_POINTER_SHAPE] = {"/pointer/shape", "uxrec.PointerShape", MODALITY_SCREEN, true},
-	[CHANNEL_INPUT_DEVICES] = {"/input/devices", "uxrec.InputDevice", MODALITY_INPUT, false},
-	[CHANNEL_CONTROLS] = {"/input/controls", "uxrec.ControlBatch", MODALITY_INPUT, false},
-	[CHANNEL_KEY_CLASSES] = {"/input/keys", "uxrec.KeyClassBatch", MODALITY_INPUT, false},
-	[CHANNEL_KEYS] = {"/input/keys/full", "uxrec.KeyBatch", MODALITY_INPUT, false},
-	[CHANNEL_SOUND_INFO] = {"/sound/info", "uxrec.Sound", MODALITY_SOUND, true},
-	[CHANNEL_SOUND] = {"/sound", "foxglove.CompressedAudio", MODALITY_SOUND, false},
-	[CHANNEL_SOUND_LEVELS] = {"/sound/levels", "uxrec.SoundLevels", MODALITY_SOUND, false},
-	[CHANNEL_MONITOR_INFO] = {"/sound/monitor/info", "uxrec.Sound", MODALITY_SOUND, true},
-	[CHANNEL_MONITOR] = {"/sound/monitor", "foxglove.CompressedAudio", MODALITY_SOUND, false},
-	[CHANNEL_MONITOR_LEVELS] = {"/sound/monitor/levels", "uxrec.SoundLevels", MODALITY_SOUND,
+	[CHANNEL_SCREEN] = {TOPIC_SCREEN, "foxglove.CompressedVideo", MODALITY_SCREEN, false},
+	[CHANNEL_POINTER] = {TOPIC_POINTER, "uxrec.PointerBatch", MODALITY_SCREEN, true},
+	[CHANNEL_POINTER_SHAPE] = {TOPIC_POINTER_SHAPE, "uxrec.PointerShape", MODALITY_SCREEN,
+		true},
+	[CHANNEL_INPUT_DEVICES] = {TOPIC_INPUT_DEVICES, "uxrec.InputDevice", MODALITY_INPUT, false},
+	[CHANNEL_CONTROLS] = {TOPIC_CONTROLS, "uxrec.ControlBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEY_CLASSES] = {TOPIC_KEY_CLASSES, "uxrec.KeyClassBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEYS] = {TOPIC_KEYS, "uxrec.KeyBatch", MODALITY_INPUT, false},
+	[CHANNEL_SOUND_INFO] = {TOPIC_SOUND_INFO, "uxrec.Sound", MODALITY_SOUND, true},
+	[CHANNEL_SOUND] = {TOPIC_SOUND, "foxglove.CompressedAudio", MODALITY_SOUND, false},
+	[CHANNEL_SOUND_LEVELS] = {TOPIC_SOUND_LEVELS, "uxrec.SoundLevels", MODALITY_SOUND, false},
+	[CHANNEL_MONITOR_INFO] = {TOPIC_MONITOR_INFO, "uxrec.Sound", MODALITY_SOUND, true},
+	[CHANNEL_MONITOR] = {TOPIC_MONITOR, "foxglove.CompressedAudio", MODALITY_SOUND, false},
+	[CHANNEL_MONITOR_LEVELS] = {TOPIC_MONITOR_LEVELS, "uxrec.SoundLevels", MODALITY_SOUND,
 		false},
-	[CHANNEL_KEY_POLICY] = {"/input/policy", "uxrec.KeyPolicy", MODALITY_INPUT, true},
-	[CHANNEL_KEY_COUNTS] = {"/input/keys/counts", "uxrec.KeyCount", MODALITY_INPUT, false},
-	[CHANNEL_SHORTCUTS] = {"/input/shortcuts", "uxrec.ShortcutBatch", MODALITY_INPUT, false},
-	[CHANNEL_KEYBOARD_LAYOUT] = {"/input/layout", "uxrec.KeyboardLayout", MODALITY_INPUT, true},
-	[CHANNEL_CLICKED] = {"/input/clicked", "uxrec.ClickedObject", MODALITY_INPUT, false},
-	[CHANNEL_SCREEN_PATCHES] = {"/screen/patches", "uxrec.ScreenPatches", MODALITY_SCREEN,
+	[CHANNEL_KEY_POLICY] = {TOPIC_KEY_POLICY, "uxrec.KeyPolicy", MODALITY_INPUT, true},
+	[CHANNEL_KEY_COUNTS] = {TOPIC_KEY_COUNTS, "uxrec.KeyCount", MODALITY_INPUT, false},
+	[CHANNEL_SHORTCUTS] = {TOPIC_SHORTCUTS, "uxrec.ShortcutBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEYBOARD_LAYOUT] = {TOPIC_KEYBOARD_LAYOUT, "uxrec.KeyboardLayout", MODALITY_INPUT,
+		true},
+	[CHANNEL_CLICKED] = {TOPIC_CLICKED, "uxrec.ClickedObject", MODALITY_INPUT, false},
+	[CHANNEL_SCREEN_PATCHES] = {TOPIC_SCREEN_PATCHES, "uxrec.ScreenPatches", MODALITY_SCREEN,
 		false},
 };
 

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/cleanup.h"
+#include "protocol/constants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,15 +37,9 @@ static enum gap_part part_of(const char *topic)
 		const char *folder;
 		enum gap_part part;
 	} folders[] = {
-		/* more specific folders first */
-		{"/sound/monitor", GAP_PART_MACHINE_SOUND},
-		{"/sound", GAP_PART_SOUND},
-		{"/screen", GAP_PART_SCREEN},
-		{"/pointer", GAP_PART_POINTER},
-		{"/input/clicked", GAP_PART_NAMES},
-		{"/input/keys", GAP_PART_KEYS},
-		{"/input/shortcuts", GAP_PART_KEYS},
-		{"/input", GAP_PART_INPUT},
+#define ROW(topic, part) {topic, GAP_PART_##part},
+		GAP_FOLDERS(ROW)
+#undef ROW
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)

@@ -1,12 +1,16 @@
 #include "daemon/access/links.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/constants.h"
 #include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+
+/* format of address, port and key */
+#define LINE(page) page " http://%s:%d/" page "#%s\n"
 
 /* Replace any existing file, without following a link or reusing a file of another user. */
 static int write_file(const char *path, const char *text)
@@ -29,11 +33,8 @@ int links_write(const char *path, const char *address, int port, const struct ac
 	keyring_present(access->keyring, UXREC__ROLE__ROLE_MODERATOR, moderator, NULL);
 	keyring_present(access->keyring, UXREC__ROLE__ROLE_OBSERVER, observer, NULL);
 	keyring_present(access->keyring, UXREC__ROLE__ROLE_REVIEWER, reviewer, NULL);
-	r = asprintf(&text,
-		"moderate http://%s:%d/moderate#%s\n"
-		"live http://%s:%d/live#%s\n"
-		"library http://%s:%d/library#%s\n",
-		address, port, moderator, address, port, observer, address, port, reviewer);
+	r = asprintf(&text, LINE(PAGE_MODERATE) LINE(PAGE_LIVE) LINE(PAGE_LIBRARY), address, port,
+		moderator, address, port, observer, address, port, reviewer);
 	if (r < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (!path) {

@@ -1,5 +1,6 @@
 #include "daemon/net/assets.h"
 
+#include "protocol/constants.h"
 #include "protocol/os/io.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static const struct {
 };
 
 /* every page is the same document; its script dispatches on the path */
-static const char *const pages[] = {"/", "/live", "/moderate", "/library", "/replay"};
+static const char *const pages[] = {"", PAGE_LIBRARY, PAGE_LIVE, PAGE_MODERATE, PAGE_REPLAY};
 
 struct assets {
 	struct asset files[ARRAY_SIZE(files)];
@@ -60,11 +61,13 @@ void assets_destroy(struct assets *assets)
 
 const struct asset *assets_find(const struct assets *assets, const char *path)
 {
+	if (*path++ != '/')
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
 		if (strcmp(pages[i], path) == 0)
 			return &assets->files[0];
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (*path == '/' && strcmp(files[i].file, path + 1) == 0)
+		if (strcmp(files[i].file, path) == 0)
 			return &assets->files[i];
 	return NULL;
 }

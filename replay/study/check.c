@@ -3,15 +3,13 @@
 #include "protocol/base/error.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
+#include "protocol/constants.h"
 #include "protocol/name.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Letters with another meaning on every page; see CONTRIBUTING.md, "Keys". */
-#define RESERVED_KEYS "efjklnrtz"
 
 /* maximum of H.264 */
 #define SIDE_LIMIT 16384
