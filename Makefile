@@ -222,7 +222,7 @@ $(W)/node_modules/.stamp: $(W)/package-lock.json
 	$(Q)cd $(W) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(Q)touch $@
 
-build/web/app.js: $(WEB_SOURCES) $(PROTOS) $(W)/node_modules/.stamp
+build/web/app.js: $(WEB_SOURCES) $(PROTOS) protocol/constants.h $(W)/node_modules/.stamp
 	$(call say,WEB,$@)
 	$(Q)cd $(W) && $(NODE) build.mjs
 

@@ -1,6 +1,6 @@
-// Generates the messages from the .proto files and bundles the pages into build/web.
+// Generates messages from the .proto files, constants from protocol/constants.h, and bundles the pages into build/web.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
@@ -29,6 +29,20 @@ execFileSync(
   ],
   { stdio: 'inherit' },
 );
+
+/** TypeScript of one line of C: a name with a text or a number, or a list of rows. */
+function constantOf(line) {
+  const [, name, value] = /^#define (\w+)\s+("[^"\\]*"|\d+)$/.exec(line) ?? [];
+  if (name) return `export const ${name} = ${value};\n`;
+  const [, list, rows] = /^#define (\w+)\(ROW\)\s+((?:ROW\(\w+, \w+\)\s*)+)$/.exec(line) ?? [];
+  if (list) return `export const ${list} = [${rows.replace(/ROW\((\w+), (\w+)\)\s*/g, "[$1, '$2'],")}] as const;\n`;
+  throw new Error(`protocol/constants.h: this is no constant for the pages: ${line}`);
+}
+
+const header = readFileSync(join(root, 'protocol/constants.h'), 'utf8');
+const lines = header.replace(/#pragma once|\/\*[^]*?\*\//g, '').replace(/\\\n/g, '').split(/\s*\n/).filter(Boolean);
+writeFileSync(join(here, 'gen/protocol/constants.ts'), lines.map(constantOf).join(''));
+
 const bundling = {
   outdir: out,
   bundle: true,

@@ -17,6 +17,7 @@ import './library/adapt.css';
 import './marks/corrections.css';
 import './live/observer.css';
 import './base/adapt.css';
+import { PAGE_LIBRARY, PAGE_LIVE, PAGE_MODERATE, PAGE_REPLAY } from '../gen/protocol/constants';
 import { findKey, forgetKey, hasKeyInAddress, shareKey, takeFromAddress } from './net/key';
 import { watchKeys } from './base/keys';
 import { LibraryPage } from './library/page_library';
@@ -51,12 +52,13 @@ function App({ token }: { token: string }) {
       </div>
     );
   switch (pageName) {
-    case 'live':
+    case PAGE_LIVE:
       return <LivePage token={token} />;
-    case 'moderate':
+    case PAGE_MODERATE:
       return <ModeratePage token={token} />;
-    case 'replay':
+    case PAGE_REPLAY:
       return <ReplayPage token={token} session={new URLSearchParams(location.search).get('session') ?? ''} />;
+    case PAGE_LIBRARY:
     default:
       return <LibraryPage token={token} />;
   }

@@ -1,6 +1,7 @@
 // Gaps in words: the affected parts of a recording, runs of short gaps, lost time by part.
 // The commands have the same texts, see protocol/gap.c.
 
+import { GAP_FOLDERS } from '../../gen/protocol/constants';
 import { Gap_Reason, type Gap } from '../../gen/protocol/session_pb';
 import { type LostTime, LostTime_Part as Part } from '../../gen/protocol/wire_pb';
 import { count, duration } from './format';
@@ -17,25 +18,14 @@ const PART_NAMES = new Map<Part, string>([
   [Part.OTHER, 'other data'],
 ]);
 
-/* more specific paths first */
-const FOLDERS: ReadonlyArray<[string, Part]> = [
-  ['/sound/monitor', Part.MACHINE_SOUND],
-  ['/sound', Part.SOUND],
-  ['/screen', Part.SCREEN],
-  ['/pointer', Part.POINTER],
-  ['/input/clicked', Part.NAMES],
-  ['/input/keys', Part.KEYS],
-  ['/input/shortcuts', Part.KEYS],
-  ['/input', Part.INPUT],
-];
+function partOf(topic: string): Part {
+  const [, part] = GAP_FOLDERS.find(([folder]) => topic === folder || topic.startsWith(`${folder}/`)) ?? [];
+  return part ? Part[part] : Part.OTHER;
+}
 
 /** Parts of the recording affected by a gap, in order; never empty. */
 export function gapParts(gap: Gap): Part[] {
-  const parts = new Set(
-    gap.topics.map(
-      (topic) => FOLDERS.find(([folder]) => topic === folder || topic.startsWith(`${folder}/`))?.[1] ?? Part.OTHER,
-    ),
-  );
+  const parts = new Set(gap.topics.map(partOf));
   /* input includes the keys */
   if (parts.has(Part.INPUT)) parts.delete(Part.KEYS);
   return parts.size ? [...parts].sort((a, b) => a - b) : [Part.ALL];

@@ -1,16 +1,19 @@
 // The single keyboard listener, so that no key has two meanings.
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import type { RESERVED_KEYS } from '../../gen/protocol/constants';
 import { Emitter } from './emitter';
 import { forgetField, isFieldLost, isTextField, watchFocus } from './focus';
 
 /** A key command. @return the reason for having no effect; nothing or an empty text on success */
 export type Command = () => unknown;
 
-export interface KeyMap {
-  /** By KeyboardEvent.key, letters in lower case, "shift+ArrowLeft" and "shift+i" with a modifier. */
-  [key: string]: Command;
-}
+type LettersOf<Text extends string> = Text extends `${infer First}${infer Rest}` ? First | LettersOf<Rest> : never;
+/* left to the codes of studies */
+type FreeLetter = Exclude<LettersOf<'abcdefghijklmnopqrstuvwxyz'>, LettersOf<typeof RESERVED_KEYS>>;
+
+/** By KeyboardEvent.key, letters in lower case, "shift+ArrowLeft" and "shift+i" with a modifier. */
+export type KeyMap = { [key: string]: Command | undefined } & { [letter in FreeLetter]?: never };
 
 /* ---- hints: one line on the page ---- */
 

@@ -2,6 +2,7 @@
 // seen everything.
 
 import { fromBinary } from '@bufbuild/protobuf';
+import { TOPIC_GAPS, TOPIC_SOUND_INFO, TOPIC_SOUND_LEVELS } from '../../gen/protocol/constants';
 import { type Gap, GapSchema } from '../../gen/protocol/session_pb';
 import { type Conducted, type People_Person, type Status, Status_State } from '../../gen/protocol/wire_pb';
 import { SessionModel } from '../acts/model';
@@ -183,9 +184,9 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       if (this.#moments.take(message)) this.#lastSentNs = message.timeNs;
     } else if (SOUND_TOPICS.includes(message.topic)) {
       this.sound.take(message);
-    } else if (message.topic === '/sound/levels' || message.topic === '/sound/info') {
+    } else if (message.topic === TOPIC_SOUND_LEVELS || message.topic === TOPIC_SOUND_INFO) {
       this.levels.take(message);
-    } else if (message.topic === '/gaps') {
+    } else if (message.topic === TOPIC_GAPS) {
       this.gaps.push(fromBinary(GapSchema, message.data));
       this.changed();
     } else {

@@ -1,6 +1,7 @@
 // The observers' link, to copy, and as a QR code for phones. The moderator link is never shown.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { PAGE_LIVE } from '../../gen/protocol/constants';
 import { copyText } from '../base/clipboard';
 import { type Modules, qrCode } from '../base/qr';
 import type { Connection } from '../net/connection';
@@ -34,7 +35,7 @@ export function ShareButton({ connection }: { connection: Connection }) {
   const ask = async () => {
     try {
       const { body } = await connection.request({ case: 'getObserverLink', value: {} });
-      if (body.case === 'observerLink') setLink(linkTo('live', body.value.key));
+      if (body.case === 'observerLink') setLink(linkTo(PAGE_LIVE, body.value.key));
       setTrouble('');
     } catch (error) {
       setTrouble(error instanceof Error ? error.message : String(error));

@@ -1,6 +1,7 @@
 // Live level meter, and a one-word diagnosis of the sound.
 
 import { fromBinary } from '@bufbuild/protobuf';
+import { TOPIC_SOUND_INFO } from '../../gen/protocol/constants';
 import { SoundLevelsSchema, SoundSchema } from '../../gen/protocol/sound_pb';
 import type { SoundMeter } from '../../gen/protocol/wire_pb';
 import { Emitter, useEmitter } from '../base/emitter';
@@ -29,7 +30,7 @@ export class Levels extends Emitter {
 
   take(message: ChannelMessage): void {
     const now = performance.now();
-    if (message.topic.endsWith('/info')) {
+    if (message.topic === TOPIC_SOUND_INFO) {
       const sound = fromBinary(SoundSchema, message.data);
       this.device = sound.device;
       this.muted = sound.muted;

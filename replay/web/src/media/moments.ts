@@ -2,13 +2,14 @@
 // ones are decoded.
 
 import { fromBinary } from '@bufbuild/protobuf';
+import { TOPIC_SCREEN, TOPIC_SCREEN_PATCHES } from '../../gen/protocol/constants';
 import { type CompressedVideo, CompressedVideoSchema } from '../../gen/protocol/foxglove/CompressedVideo_pb';
 import { type ScreenPatches, ScreenPatchesSchema } from '../../gen/protocol/screen_pb';
 import type { ChannelMessage } from '../net/wire';
 import { type DecoderEvents, type Picture, PictureDecoder } from './decoder';
 
 /** Topics whose messages must come in time order. */
-export const PICTURE_TOPICS: readonly string[] = ['/screen', '/screen/patches'];
+export const PICTURE_TOPICS: readonly string[] = [TOPIC_SCREEN, TOPIC_SCREEN_PATCHES];
 
 /* Limits in pixels, at four bytes each: of patches decoded ahead, unless those of one message exceed it; and of one
  * message. */
@@ -130,7 +131,7 @@ export class Moments {
 
   /** Take a message of PICTURE_TOPICS. @returns false if skipped for lack of a preceding keyframe */
   take({ topic, timeNs, data }: ChannelMessage): boolean {
-    return topic === '/screen'
+    return topic === TOPIC_SCREEN
       ? this.#takeVideo(timeNs, fromBinary(CompressedVideoSchema, data))
       : this.#takePatches(timeNs, fromBinary(ScreenPatchesSchema, data));
   }

@@ -3,6 +3,19 @@
 
 import { fromBinary } from '@bufbuild/protobuf';
 import {
+  TOPIC_CLICKED,
+  TOPIC_CONTROLS,
+  TOPIC_KEYBOARD_LAYOUT,
+  TOPIC_KEYS,
+  TOPIC_KEY_CLASSES,
+  TOPIC_KEY_COUNTS,
+  TOPIC_KEY_POLICY,
+  TOPIC_POINTER,
+  TOPIC_POINTER_SHAPE,
+  TOPIC_SCREEN_INFO,
+  TOPIC_SHORTCUTS,
+} from '../../gen/protocol/constants';
+import {
   Control,
   ClickedObjectSchema,
   ControlBatchSchema,
@@ -212,40 +225,40 @@ export class Player extends Emitter {
   /** Take a message other than a picture. */
   take(message: ChannelMessage): void {
     switch (message.topic) {
-      case '/screen/info': {
+      case TOPIC_SCREEN_INFO: {
         const { widthPx, heightPx, hiddenNow } = fromBinary(ScreenSchema, message.data);
         insert(this.#sizes, { timeNs: message.timeNs, width: widthPx, height: heightPx, hidden: hiddenNow });
         this.changed();
         if (!this.pictureNs) this.#takeSize(message.timeNs);
         break;
       }
-      case '/pointer':
+      case TOPIC_POINTER:
         this.#takePositions(message);
         break;
-      case '/pointer/shape':
+      case TOPIC_POINTER_SHAPE:
         this.#takeShape(message);
         break;
-      case '/input/controls':
+      case TOPIC_CONTROLS:
         this.#takeControls(message);
         break;
-      case '/input/clicked':
+      case TOPIC_CLICKED:
         this.#takeClicked(message);
         break;
-      case '/input/keys':
-      case '/input/keys/full':
+      case TOPIC_KEY_CLASSES:
+      case TOPIC_KEYS:
         this.#takeKeys(message);
         break;
-      case '/input/keys/counts':
+      case TOPIC_KEY_COUNTS:
         for (let left = fromBinary(KeyCountSchema, message.data).presses; left > 0; left--)
           this.#addInputAction({ timeNs: message.timeNs, kind: 'key' });
         break;
-      case '/input/shortcuts':
+      case TOPIC_SHORTCUTS:
         this.#takeShortcuts(message);
         break;
-      case '/input/layout':
+      case TOPIC_KEYBOARD_LAYOUT:
         this.#labels = new Map(fromBinary(KeyboardLayoutSchema, message.data).labels.map(({ code, text }) => [code, text]));
         break;
-      case '/input/policy':
+      case TOPIC_KEY_POLICY:
         this.#takePolicy(message);
         break;
       default:
@@ -459,7 +472,7 @@ export class Player extends Emitter {
   }
 
   #takeKeys(message: ChannelMessage): void {
-    const full = message.topic === '/input/keys/full';
+    const full = message.topic === TOPIC_KEYS;
     const batch = full
       ? fromBinary(KeyBatchSchema, message.data)
       : fromBinary(KeyClassBatchSchema, message.data);

@@ -3,6 +3,7 @@
 // from an input event.
 
 import { fromBinary } from '@bufbuild/protobuf';
+import { TOPIC_MONITOR, TOPIC_SOUND } from '../../gen/protocol/constants';
 import { CompressedAudioSchema } from '../../gen/protocol/foxglove/CompressedAudio_pb';
 import { Emitter } from '../base/emitter';
 import { Stretcher } from '../base/stretch';
@@ -32,7 +33,7 @@ interface Track {
 }
 
 /** Topics with audible sound. */
-export const SOUND_TOPICS: readonly string[] = ['/sound', '/sound/monitor'];
+export const SOUND_TOPICS: readonly string[] = [TOPIC_SOUND, TOPIC_MONITOR];
 
 function rememberedVolume(): number {
   const volume = Number(localStorage.getItem('volume') ?? 1);

@@ -1,9 +1,12 @@
 // The title of a page, and thus of its window; the recorder identifies the window by it.
 
+import { PAGE_LIBRARY, PAGE_LIVE, PAGE_MODERATE, PAGE_REPLAY } from '../../gen/protocol/constants';
+
 const NAMES: Record<string, string> = {
-  live: 'Live',
-  moderate: 'Moderate',
-  replay: 'Replay',
+  [PAGE_LIBRARY]: 'Library',
+  [PAGE_LIVE]: 'Live',
+  [PAGE_MODERATE]: 'Moderate',
+  [PAGE_REPLAY]: 'Replay',
 };
 
 /** A proxy may serve the pages below a path: only the last part names the page. */
@@ -20,7 +23,7 @@ let marker = '';
 let paused = false;
 
 function show(): void {
-  const name = `uxrec · ${NAMES[pageName] ?? 'Library'}${marker && ` · ${marker}`}`;
+  const name = `uxrec · ${NAMES[pageName] ?? NAMES[PAGE_LIBRARY]}${marker && ` · ${marker}`}`;
   document.title = paused ? `❚❚ Paused · ${name}` : name;
 }
 
