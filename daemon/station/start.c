@@ -291,23 +291,23 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 		&station->recording.recorder, station->recording.folder, before, &context, reterr);
 }
 
-/* Undo a failed start: remove all files. */
+/* Undo a failed or cancelled start: nothing of it is kept. */
 static void undo_start(struct station *station)
 {
-	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
-		"recording-0001.mcap.wal-b", SESSION_ANNOTATIONS_NAME};
-	_folder_unref_ struct folder *folder = NULL;
+	_folder_unref_ struct folder *library = NULL;
+	struct folder_removed removed;
+	struct error error;
 
 	live_close(station->options.live);
 	if (station->recording.recorder)
 		recorder_destroy(steal_ptr(station->recording.recorder));
 	hub_reset(station->options.live->hub);
 	if (station->recording.folder &&
-		folder_open(&folder, station->recording.folder, NULL) == 0) {
-		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-			folder_remove(folder, files[i]);
-		rmdir(station->recording.folder);
-	}
+		(folder_open_linked(&library, station->options.library, &error) < 0 ||
+			folder_remove_whole(library, station->recording.session, &removed, &error) <
+				0))
+		log_warning("session %s did not start, and its folder is still there: %s",
+			station->recording.session, error.text);
 	station_forget_session(station);
 }
 

@@ -446,12 +446,14 @@ static bool has_session(const struct daemon_child *daemon)
 	return ids.count > 0;
 }
 
-static struct child start_quiet(struct scene *scene, struct daemon_child *daemon)
+/* A start whose dialog nobody answers. @param library  name of a folder that no other test uses */
+static struct child start_quiet(
+	struct scene *scene, struct daemon_child *daemon, const char *library)
 {
 	struct child starting;
 
 	scene_begin_showing(scene);
-	daemon_start(daemon, temporary_path("library"),
+	daemon_start(daemon, temporary_path(library),
 		(const char *const[]){
 			"--screen", "portal", "--input", "none", "--sound", "none", NULL});
 	scene_end_showing(scene);
@@ -469,7 +471,7 @@ static void a_start_that_waits_can_be_cancelled(void)
 
 	if (!scene_start(&scene))
 		return;
-	starting = start_quiet(&scene, &daemon);
+	starting = start_quiet(&scene, &daemon, "library-cancelled");
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(wait_child(&starting, 20) > 0);
 	expect(child_says(&starting, "cancelled", 1));
@@ -494,7 +496,7 @@ static void a_recorder_that_waits_for_the_dialog_ends(void)
 
 	if (!scene_start(&scene))
 		return;
-	starting = start_quiet(&scene, &daemon);
+	starting = start_quiet(&scene, &daemon, "library-ended");
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	expect(wait_child(&starting, 20) > 0);
 	expect(!has_session(&daemon));

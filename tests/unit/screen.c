@@ -110,10 +110,9 @@ static int64_t busy_since_ns;
 static const struct grabber_ops busy;
 
 static int busy_create(
-	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+	struct grabber **ret, const struct grabber_target *target, struct error *reterr)
 {
-	(void)output;
-	(void)display;
+	(void)target;
 	(void)reterr;
 	*ret = calloc(1, sizeof(**ret));
 	(*ret)->ops = &busy;
@@ -326,7 +325,7 @@ static void another_encoder_for_a_larger_screen_is_told(void)
 	widest = 400;
 	made = 0;
 	check(queue_create(&session.sink.queue, SIZE_MAX, false) == 0);
-	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	check(busy_create(&source.grabber, NULL, NULL) == 0);
 	check(screen_set_up(&source, NULL) == 0);
 	expect(strcmp(encoder_describe(source.encoder), "first 1") == 0);
 	expect(queue_pop(session.sink.queue, 0) == NULL);
@@ -354,7 +353,7 @@ static void a_screen_that_is_too_large_is_refused(void)
 	struct screen_source source = {.options = {.encoder = "first", .max_fps = 30}};
 	struct error error = {""};
 
-	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	check(busy_create(&source.grabber, NULL, NULL) == 0);
 	busy_width = 16385;
 	expect(screen_set_up(&source, &error) == -E2BIG);
 	expect(strstr(error.text, "16385x256 pixels is larger than can be recorded"));
@@ -518,7 +517,7 @@ static int show(struct rect area, int changes, bool wanted, struct stretch *stre
 
 	check(queue_create(&session.sink.queue, SIZE_MAX, false) == 0);
 	busy_area = area;
-	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	check(busy_create(&source.grabber, NULL, NULL) == 0);
 	rate_control_init(&source.rate_control, 30);
 	check(screen_set_up(&source, NULL) == 0);
 	for (int i = 0; i < changes; i++) {
