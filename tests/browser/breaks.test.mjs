@@ -126,8 +126,8 @@ test('a server that vanishes is noticed, and unknown states are not claimed', as
   line.gone(true);
   await noAnswer(page).waitFor({ timeout: 60000 });
   const cover = await page.locator('.cover').innerText();
-  assert.match(cover, /Whether it still records is not known from here/);
-  assert.doesNotMatch(cover, /goes on|nothing .* lost/);
+  assert.match(cover, /It may still be recording/);
+  assert.doesNotMatch(cover, /continues|nothing .* lost/);
   await checkAccessibility(page, 'no answer');
   line.gone(false);
   await live(page);
@@ -155,12 +155,12 @@ test('an open tab outlasts a restart, and shows the outcome of the session; no t
     await page.keyboard.press('s');
     assert.deepEqual(await negative(page), []);
   });
-  await page.getByText('The recorder was killed and started again. The session goes on').waitFor();
+  await page.getByText('The recorder was killed and restarted. The session continues').waitFor();
   await until(async () => (await storedMarks(recorder, session)).length === 2, 'the tag of the break');
   await live(page);
   await page.keyboard.press('o');
   await until(async () => (await storedMarks(recorder, session)).length === 3, 'a tag after the break');
-  await page.getByRole('button', { name: 'Understood' }).click();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
   assert.deepEqual(await negative(page), []);
   await recorder.uxrec('stop');
   await page.getByRole('heading', { name: 'The session has ended' }).waitFor();
@@ -214,7 +214,7 @@ test('moderators see each other and the observers by name; observers see the num
       .map((body) => body.value);
   await ann.getByText('also moderating: Ben').waitFor();
   await ann.getByRole('button', { name: '2 watching' }).click();
-  const list = ann.getByRole('group', { name: 'Who is connected' });
+  const list = ann.getByRole('group', { name: 'Connected people' });
   await list.locator('li', { hasText: 'Cleo' }).getByText(/observing for 0:\d\d/).waitFor();
   await list.locator('li', { hasText: 'Ann' }).getByText('(you)').waitFor();
   await checkAccessibility(ann, 'who is connected');

@@ -28,7 +28,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
   /* the attempt */
   await page.keyboard.press('End');
-  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
+  await page.getByRole('button', { name: 'Expand the task', exact: true }).click();
   await page.getByRole('button', { name: 'Correct…' }).click();
   const attempt = page.getByRole('group', { name: 'Correct the attempt' });
   await attempt.getByLabel('Outcome').selectOption('completed with assist');
@@ -37,7 +37,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   await until(() => page.evaluate(() => document.activeElement?.textContent === 'Correct…'), 'the focus back');
   await page.keyboard.press('Enter');
   await attempt.getByRole('button', { name: 'Begin later by 0.2 s' }).click();
-  await attempt.getByRole('button', { name: 'Back to the live times' }).waitFor();
+  await attempt.getByRole('button', { name: 'Restore live times' }).waitFor();
   await until(async () => (await things('attempt'))[0].begin_ns > 0, 'the corrected begin');
   const [corrected] = await things('attempt');
   assert.equal(corrected.begin_ns - corrected.live_begin_ns, 200e6);
@@ -62,10 +62,10 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   const details = page.getByRole('dialog', { name: 'Session details' });
   await details.getByLabel('Participant').fill('P07');
   await details.getByLabel('Segment').fill('novice');
-  await details.getByLabel('Think-aloud').selectOption('while working');
-  await details.getByLabel('excluded from the numbers').check();
-  await details.getByText('Why is it excluded?').waitFor();
-  await details.getByLabel('because').fill('the prototype broke');
+  await details.getByLabel('Think-aloud').selectOption('concurrent');
+  await details.getByLabel('excluded from the metrics').check();
+  await details.getByText('Enter a reason for the exclusion.').waitFor();
+  await details.getByLabel('Reason').fill('the prototype broke');
   await checkAccessibility(page, 'session details');
   await details.getByRole('button', { name: 'Save' }).click();
   await details.waitFor({ state: 'detached' });
@@ -79,21 +79,21 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   /* a reviewer can change neither the attempt nor a live tag */
   const reviewer = await openPage(browser, url('library'));
   await reviewer.locator('li.mark', { hasText: 'Slip' }).waitFor();
-  await reviewer.getByRole('button', { name: 'Unfold the task', exact: true }).click();
+  await reviewer.getByRole('button', { name: 'Expand the task', exact: true }).click();
   assert.equal(await reviewer.getByRole('button', { name: /Correct…|Session…|^Change Slip/ }).count(), 0);
   await close(reviewer);
   const library = await openPage(browser, `http://127.0.0.1:${recorder.port}/library#${recorder.token('moderate')}`);
   await library.getByRole('button', { name: /^Actions: P07/ }).click();
   await library.getByRole('menuitem', { name: 'Delete…' }).click();
-  const dialog = library.getByRole('dialog', { name: 'Delete this session for good?' });
-  assert.ok(await dialog.getByRole('button', { name: 'Delete it' }).isDisabled());
+  const dialog = library.getByRole('dialog', { name: 'Delete this session permanently?' });
+  assert.ok(await dialog.getByRole('button', { name: 'Delete session' }).isDisabled());
   await dialog.getByRole('textbox').fill('P07');
   await checkAccessibility(library, 'deleting');
   /* Enter in the field does not delete */
   await library.keyboard.press('Enter');
   await library.getByText(/^Enter does not press/).waitFor();
   assert.equal(recorder.sessions().length, 1);
-  await dialog.getByRole('button', { name: 'Delete it' }).click();
+  await dialog.getByRole('button', { name: 'Delete session' }).click();
   await library.getByText('No session yet').waitFor();
   assert.deepEqual(recorder.sessions(), []);
   await close(library);

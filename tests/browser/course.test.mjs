@@ -41,11 +41,11 @@ test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks 
   await banner.waitFor();
   assert.equal(await page.locator('li.mark').count(), 0);
   const clock = page.locator('.rail .taskclock .figure');
-  await page.locator('.rail').getByText('interrupted: the clock stands still').waitFor();
-  await banner.getByLabel('Kind of the interruption').selectOption('from outside');
-  await banner.getByLabel('What happened').fill('fire alarm');
+  await page.locator('.rail').getByText('interrupted: clock stopped').waitFor();
+  await banner.getByLabel('Kind of the interruption').selectOption('external');
+  await banner.getByLabel('Note on the interruption').fill('fire alarm');
   await page.keyboard.press('Enter');
-  await until(async () => (await banner.getByRole('button', { name: 'Keep it' }).count()) === 0, 'the note');
+  await until(async () => (await banner.getByRole('button', { name: 'Save' }).count()) === 0, 'the note');
   const stood = seconds((await clock.textContent()).split(' / ')[0]);
   await checkAccessibility(page, 'interrupted');
   await page.keyboard.press('Escape');
@@ -65,7 +65,7 @@ test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks 
   await question.getByRole('group', { name: 'How did “Find the invoice” end?' }).waitFor();
   const end = question.getByRole('button', { name: 'End the session' });
   assert.equal(await end.isDisabled(), true);
-  assert.match(await question.getByRole('list', { name: 'Unfinished' }).textContent(), /Not tried: Pay it/);
+  assert.match(await question.getByRole('list', { name: 'Unfinished' }).textContent(), /Not attempted: Pay it/);
   await checkAccessibility(page, 'stop with a task running');
   await page.keyboard.press('Escape');
   await question.waitFor({ state: 'detached' });
@@ -73,7 +73,7 @@ test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks 
   await page.keyboard.press('Enter');
   await question.getByRole('radio', { name: 'failed' }).check();
   await end.click();
-  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  await page.getByRole('link', { name: 'Open replay' }).waitFor();
   const things = JSON.parse(await recorder.uxrec('amend', join(recorder.library, session), '--json'));
   assert.equal(things.find(({ thing }) => thing === 'attempt').outcome, 'failed');
   const interruption = things.find(({ thing }) => thing === 'interruption');

@@ -165,7 +165,7 @@ test('moderate before a session fits', async () => {
     if (body.case === 'studyList') body.value.studies = [];
     if (body.case === 'status') body.value.sound = '';
   });
-  await without.getByText('There is no study of yours yet.').waitFor();
+  await without.getByText('You have no study yet.').waitFor();
   await check(without, 'moderate without study and sound');
   await close(without);
   const page = await openEdited(link('moderate', 'moderate'), (body) => {
@@ -175,7 +175,7 @@ test('moderate before a session fits', async () => {
       finding.advice = SENTENCE.repeat(2);
     }
   });
-  await page.getByAltText('The participant’s screen as it is now').waitFor();
+  await page.getByAltText('The participant’s current screen').waitFor();
   await page.getByRole('combobox', { name: 'Study' }).selectOption({ label: STUDY.study });
   await page.getByRole('textbox', { name: 'Participant' }).fill(PARTICIPANT);
   await check(page, 'moderate before');
@@ -259,7 +259,7 @@ async function checkTroubles(page, observer, script) {
     value.waitingToNs = value.nowNs;
     value.warning = SENTENCE;
   });
-  await full.getByText('waits for room on the disk').waitFor();
+  await full.getByText('is waiting for disk space').waitFor();
   await check(full, 'moderate full disk');
   await close(full);
 

@@ -67,7 +67,7 @@ test('observe: a pause keeps the open field, keys change the view, undo names th
   await page.getByText('Task 1/2').waitFor();
   await live(page);
   for (const key of ['z', 'r', '2', 'Enter', 'Shift+Z']) await page.keyboard.press(key);
-  await hint(page, 'nothing was removed');
+  await hint(page, 'nothing to restore');
   await page.keyboard.press('2');
   await hint(page, 'no tag of yours to rate');
   await page.keyboard.press('q'); // not a key of this study
@@ -198,13 +198,13 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await count(page, 1);
   await page.keyboard.press('Shift+I');
   const banner = page.getByRole('region', { name: 'Interruption' });
-  await banner.getByLabel('What happened').focus();
+  await banner.getByLabel('Note on the interruption').focus();
   await page.keyboard.type('pho');
   await recorder.uxrec('interruption', 'end');
   await sleep(500);
   await page.keyboard.type('zzne');
   await sleep(300);
-  assert.equal(await banner.getByLabel('What happened').inputValue(), 'phozzne');
+  assert.equal(await banner.getByLabel('Note on the interruption').inputValue(), 'phozzne');
   assert.equal(await marks(page).count(), 1, 'keys of a text were commands');
   await page.keyboard.press('Shift+Tab');
   await banner.waitFor({ state: 'detached' });
@@ -214,7 +214,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.keyboard.type('so');
   await page.evaluate(() => document.getElementById('note').closest('form').remove());
   await page.keyboard.type('wz3');
-  await hint(page, 'The field you were typing in is closed');
+  await hint(page, 'The text field was closed');
   assert.equal(await marks(page).count(), 1, 'keys of a text were commands');
   await page.keyboard.press('Escape');
   await page.reload();
@@ -251,9 +251,9 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.getByRole('button', { name: 'completed', exact: true }).focus();
   await page.keyboard.press('Enter');
   const asked = page.getByRole('region', { name: 'Opportunity of an error' });
-  await asked.getByText('1 more after it').waitFor();
+  await asked.getByText('1 more to judge').waitFor();
   await page.keyboard.press('1');
-  await asked.getByText('1 more after it').waitFor({ state: 'detached' });
+  await asked.getByText('1 more to judge').waitFor({ state: 'detached' });
   await page.keyboard.press('9');
   await hint(page, 'there is no opportunity 9');
   await page.keyboard.press('0');

@@ -53,8 +53,8 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await page.keyboard.type('P07');
   await tabTo(page, /^input signed on paper/);
   await keys(page, 'ArrowDown');
-  assert.match(await focus(page), /given here/);
-  await tabTo(page, /^input clicks and what is clicked/);
+  assert.match(await focus(page), /given by the participant/);
+  await tabTo(page, /^input clicks and clicked objects/);
   await keys(page, ' ');
   await tabTo(page, /^button Start recording/);
   await keys(page, 'Enter');
@@ -128,7 +128,7 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await page.getByRole('heading', { name: 'End the session?' }).waitFor();
   if (!/^button End/.test(await focus(page))) await tabTo(page, /^button End/);
   await keys(page, 'Enter');
-  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  await page.getByRole('link', { name: 'Open replay' }).waitFor();
   await close(observer);
   await close(page);
 

@@ -230,12 +230,12 @@ test('the moderator’s page on the recorded display warns in red, and its windo
   const page = await here.newPage({ viewport: null });
   await page.goto(recorder.links.moderate);
   await ready.moderate(page);
-  assert.equal(await page.getByText('on the display that is being recorded').count(), 0);
+  assert.equal(await page.getByText('on the recorded display').count(), 0);
   const session = await recorder.begin();
   const begun = Date.now();
-  const alert = page.getByRole('alert').filter({ hasText: 'This page is on the display that is being recorded' });
+  const alert = page.getByRole('alert').filter({ hasText: 'This page is on the recorded display' });
   await alert.waitFor();
-  assert.match(await alert.textContent(), /Its window is hidden in the recording/);
+  assert.match(await alert.textContent(), /its window is hidden in the recording/);
   const [red, green, blue] = (await alert.evaluate((note) => getComputedStyle(note).borderLeftColor)).match(/\d+/g).map(Number);
   assert.ok(red > 120 && red > 2 * green && red > 2 * blue, `rgb(${red}, ${green}, ${blue})`);
   for (const colorScheme of ['light', 'dark']) {
@@ -250,7 +250,7 @@ test('the moderator’s page on the recorded display warns in red, and its windo
   await sleep(4000);
   const covered = Date.now();
   const elsewhere = await open(recorder.links.moderate);
-  await elsewhere.getByText('on the display that is being recorded').waitFor();
+  await elsewhere.getByText('on the recorded display').waitFor();
   await close(elsewhere);
   await recorder.uxrec('stop');
   await end(terminal);

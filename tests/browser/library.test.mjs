@@ -115,11 +115,11 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   assert.equal((await info()).excluded_reason, '');
   /* pilot */
   await choose('Mark as pilot');
-  await page.getByText(/^A pilot now/).waitFor();
+  await page.getByText(/^Marked as pilot/).waitFor();
   assert.equal((await info()).pilot, true);
   await page.locator('tbody .pill', { hasText: 'pilot' }).waitFor();
-  await choose('No pilot any more');
-  await page.getByText(/^No pilot any more: P01/).waitFor();
+  await choose('Unmark as pilot');
+  await page.getByText(/^Unmarked as pilot: P01/).waitFor();
   assert.equal((await info()).pilot, false);
   /* rename in all acts, and undo */
   await choose('Rename…');
@@ -170,7 +170,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await uxrec('withdraw', folder, '--use', 'clips');
   await dialog.getByLabel(/^Events/).check();
   await dialog.getByRole('button', { name: 'Download' }).click();
-  await dialog.getByText(/No file: the table of events is refused: the consent does not cover input/).waitFor();
+  await dialog.getByText(/Not exported: the table of events is refused: the consent does not cover input/).waitFor();
   await dialog.getByRole('button', { name: 'Close' }).click();
   await choose('Export…');
   await dialog.getByText(/^a film is refused: /).waitFor();
@@ -219,7 +219,7 @@ test('library: 3000 sessions are sorted and filtered by every column, the addres
   await page.getByRole('button', { name: 'Lost time', exact: true }).click();
   assert.equal((await names(page))[0], 'P7');
   const row = page.locator('tbody tr').first();
-  assert.equal(await row.locator('.col-lost').innerText(), 'screen 2.1 s, sound 400 ms in 231 holes, input 0\npaused 1:05 min');
+  assert.equal(await row.locator('.col-lost').innerText(), 'screen 2.1 s, sound 400 ms in 231 gaps, input 0\npaused 1:05 min');
   assert.match(await row.locator('.col-coding').innerText(), /^live 4\s+Ana 9 finished\s+Ben 3 not finished, last \d\d-\d\d \d\d:\d\d$/);
   await page.getByRole('button', { name: 'Coding', exact: true }).click();
   assert.equal((await names(page))[0], 'P7');
@@ -265,8 +265,8 @@ test('library: sessions that cannot be opened and studies that cannot be used ar
   assert.match(await health('20260104'), /^cannot be opened recording-0001\.mcap: not a session file/);
   assert.ok(!(await page.locator('main').innerText()).includes(recorder.library), 'no path of the recorder’s machine');
   await page.getByText(/^bad\.yaml, line 3, column 1: .*a tab/).waitFor();
-  await page.getByText('No session names its study').waitFor();
-  await page.getByText(/Browser study.*: their numbers stand here after the first session/).waitFor();
+  await page.getByText('No metrics: no session belongs to a study.').waitFor();
+  await page.getByText(/Browser study.*: metrics appear here after the first session/).waitFor();
   await page.getByRole('button', { name: /^Actions: 20260102/ }).click();
   assert.deepEqual(
     await page.getByRole('menuitem').evaluateAll((items) => items.map((item) => [item.textContent, item.ariaDisabled])),
@@ -335,7 +335,7 @@ test('library: its print is a document without an empty page, with every column 
   const pages = await printed('library.pdf');
   for (const text of pages) assert.ok(text.replace(/uxrec library|\d+ ?\/ ?\d+/g, '').trim().length > 40, 'a page is empty');
   assert.match(pages[0], /uxrec library: sessions\s+printed \d{4}-\d\d-\d\d \d\d:\d\d/);
-  assert.match(pages[0], /150 sessions; by date, falling/);
+  assert.match(pages[0], /150 sessions; by date, descending/);
   for (const text of pages.slice(0, 2))
     for (const column of ['Participant', 'Segment', 'Study', 'Date', 'Length', 'Tasks', 'Tags', 'Coding', 'Lost time', 'Health'])
       assert.ok(text.includes(column), `${column} on every page`);

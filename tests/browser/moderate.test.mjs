@@ -107,29 +107,29 @@ test('without a study, with a broken one, and without a requirement of a session
   const recorder = await Recorder.start(['--screen', 'none', '--input', 'none', '--sound', 'none']);
   rmSync(recorder.study);
   const page = await openPage(browser, recorder.links.moderate);
-  await page.getByText('There is no study of yours yet.').waitFor();
+  await page.getByText('You have no study yet.').waitFor();
   const command = await page.locator('.command').textContent();
   assert.equal(command, `uxrec study new 'My study' --studies '${recorder.folder}'`);
   assert.equal(await startButton(page).isDisabled(), true);
   const missing = page.locator(`#${await startButton(page).getAttribute('aria-describedby')}`);
   assert.match(await missing.textContent(), /^Missing: the participant\.$/);
   writeFileSync(join(recorder.folder, 'bad.yaml'), 'study: Bad\ntasks:\n  - id: a\n    title: [x\n');
-  await page.locator('form').getByRole('button', { name: 'Look again' }).click();
+  await page.locator('form').getByRole('button', { name: 'Check again' }).click();
   await page.getByRole('combobox', { name: 'Study' }).selectOption('bad');
   await page.getByText('This study file cannot be used.').waitFor();
-  assert.match(await missing.textContent(), /a study that can be used, the participant/);
+  assert.match(await missing.textContent(), /a usable study, the participant/);
   const problems = await page.locator('.problems').textContent();
   assert.match(problems, /^bad\.yaml:\d+:\d+: /);
   assert.doesNotMatch(problems, /expected|token|scalar|while parsing/);
   await checkAccessibility(page, 'a broken study');
   await recorder.uxrec('study', 'new', 'My study', '--studies', recorder.folder);
-  await page.locator('form').getByRole('button', { name: 'Look again' }).click();
+  await page.locator('form').getByRole('button', { name: 'Check again' }).click();
   await page.getByRole('combobox', { name: 'Study' }).selectOption('My study');
   await participant(page).fill('P07');
   await until(async () => (await missing.textContent()) === '', 'nothing to be missing');
   const checked = page.locator('fieldset input[type=checkbox]:checked');
   while ((await checked.count()) > 0) await checked.first().click();
-  assert.equal(await missing.textContent(), 'Missing: what may be recorded, what it may be used for.');
+  assert.equal(await missing.textContent(), 'Missing: consent to recording, consent to a use.');
   await startButton(page).focus();
   await page.keyboard.press('Enter');
   assert.equal(JSON.parse(await recorder.uxrec('status', '--json')).state, 'idle');
@@ -190,7 +190,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
     assert.ok(wide <= width, `${width} × ${height}: ${wide}`);
   }
   await page.setViewportSize({ width: 1280, height: 800 });
-  await rail.getByRole('button', { name: 'Rail' }).click();
+  await rail.getByRole('button', { name: 'Moderation panel' }).click();
   await rail.getByRole('heading', { name: 'Tasks' }).waitFor({ state: 'hidden' });
   /* a prompt is not an assist */
   await page.keyboard.press('p');
@@ -205,18 +205,18 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await close(observer);
   await page.keyboard.press('e');
   await page.keyboard.press('Enter');
-  const again = rail.getByRole('group', { name: 'Look again' });
+  const again = rail.getByRole('group', { name: 'Check the outcome' });
   await again.getByText(/An assist is tagged in this task \(Hilfestellung/).waitFor();
   await checkAccessibility(page, 'an outcome that contradicts the tags');
   assert.equal((await status()).task, 'find');
   await page.keyboard.press('Enter');
   await until(async () => (await status()).task === '', 'the task to end');
-  await rail.getByRole('button', { name: 'Rail' }).click();
+  await rail.getByRole('button', { name: 'Moderation panel' }).click();
   await rail.getByText('Die Zahlung ist freigegeben.').waitFor();
   /* the editor asks the same, and stores nothing before the answer */
   await rail.getByRole('button', { name: 'Correct the attempt: completed with assist' }).click();
   await rail.getByRole('combobox', { name: 'Outcome' }).selectOption('completed');
-  await again.getByRole('button', { name: /completed all the same/ }).click();
+  await again.getByRole('button', { name: /completed anyway/ }).click();
   await rail.getByRole('button', { name: 'Correct the attempt: completed', exact: true }).waitFor();
   await rail.getByRole('button', { name: 'Close' }).click();
   /* an open choice of a task ended by another moderator does not carry over to the next task */
@@ -240,7 +240,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await until(async () => !(await page.title()).includes('Paused'), 'the title of a recording');
   await page.getByRole('button', { name: 'Stop' }).click();
   const question = page.getByRole('region', { name: 'End the session?' });
-  assert.match(await question.getByRole('list', { name: 'Unfinished' }).textContent(), /Not tried: Geben Sie/);
+  assert.match(await question.getByRole('list', { name: 'Unfinished' }).textContent(), /Not attempted: Geben Sie/);
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Next participant' }).click();
   /* another spelling of the same label, and a label that differs in case */

@@ -44,14 +44,14 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   await until(async () => (await height()) === low, 'a field of one line');
   /* during a pause notes are stored, but tags are not: the page shows the reason */
   await recorder.uxrec('pause');
-  await page.getByText('paused: notes are kept, tags are not').waitFor();
+  await page.getByText('paused: you can add notes, but no tags').waitFor();
   assert.ok(await field(page).evaluate((text) => text === document.activeElement));
   await page.keyboard.type('in the pause');
   await page.keyboard.press('Enter');
   await row(page, 'in the pause').waitFor();
   await field(page).evaluate((text) => text.blur());
   await page.keyboard.press('m');
-  await page.getByText(/paused: no tag can be set/).waitFor();
+  await page.getByText(/paused: no tags until/).waitFor();
   assert.equal(await rows(page).count(), 2);
   await checkAccessibility(page, 'a pause');
   /* a note belongs to the session in which it was begun, even if the next one is running */
@@ -99,22 +99,22 @@ test('the list shows the author of each tag, and filters by author or code', asy
   assert.equal(await page.locator('li.mark.own', { hasText: 'you' }).count(), 2);
   /* by keyboard, with the count */
   await page.keyboard.press('/');
-  const by = page.getByLabel('By whom');
+  const by = page.getByLabel('Filter by author');
   await until(() => by.evaluate((select) => select === document.activeElement), 'the focus on the filter');
   await by.selectOption('Ben');
   await page.getByText('2 of 4').waitFor();
-  await page.getByLabel('Of which code').selectOption('Flag');
+  await page.getByLabel('Filter by code').selectOption('Flag');
   await page.getByText('1 of 4').waitFor();
   assert.equal(await rows(page).count(), 1);
   await by.selectOption('you');
-  await page.getByText('None fits this choice.').waitFor();
+  await page.getByText('No tag or note matches the filter.').waitFor();
   /* undo never removes a hidden tag */
   await by.evaluate((select) => select.blur());
   await page.keyboard.press('z');
   await page.getByText(/the list does not show Slip/).waitFor();
   await checkAccessibility(page, 'a choice of tags');
-  await by.selectOption('people');
-  await page.getByLabel('Of which code').selectOption('codes');
+  await by.selectOption('all authors');
+  await page.getByLabel('Filter by code').selectOption('all codes');
   assert.equal(await rows(page).count(), 4);
   /* text typed about a tag survives its removal by another user */
   await page.locator('li.mark.own [aria-expanded]').first().click();
@@ -206,7 +206,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   const there = await place();
   await put('slip');
   await put('mistake');
-  const fresh = page.getByRole('button', { name: '2 new ones' });
+  const fresh = page.getByRole('button', { name: '2 new' });
   await fresh.waitFor();
   assert.equal(await place(), there);
   const removal = { id: onTop, kind: 3, layer: 'live' };
@@ -402,7 +402,7 @@ test('hidden areas have a legend, while there are any', async () => {
   const page = await openPage(browser, recorder.links.live);
   await live(page);
   await page.locator('summary', { hasText: 'hidden areas' }).click();
-  await page.getByText('places that the study hides').waitFor();
+  await page.getByText('areas hidden by the study').waitFor();
   assert.equal(await page.getByText('windows that match').count(), 0);
   /* a window that the study redacts appears: the page shows the reason, but not the title */
   const window = spawn('xterm', ['-T', 'the secret plan', '-geometry', '20x5+300+200'], { env: desktop.env, stdio: 'ignore' });

@@ -126,8 +126,8 @@ test('tags: note, impact, recovered, undo, all by keyboard', async () => {
 test('moderate: consent, start, tasks with outcome, pause, stop; nothing is recorded before', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   const page = await open(recorder.links.moderate);
-  await page.getByRole('heading', { name: 'What would be recorded' }).waitFor();
-  await page.getByAltText('The participant’s screen as it is now').waitFor();
+  await page.getByRole('heading', { name: 'Recording check' }).waitFor();
+  await page.getByAltText('The participant’s current screen').waitFor();
   await page.getByText('1280 × 720 pixels').waitFor();
   assert.deepEqual(recorder.sessions(), []);
   const start = page.getByRole('button', { name: 'Start recording' });
@@ -159,7 +159,7 @@ test('moderate: consent, start, tasks with outcome, pause, stop; nothing is reco
   await live(page);
   await page.getByRole('button', { name: 'Stop' }).click();
   await page.getByRole('button', { name: 'End the session' }).click();
-  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  await page.getByRole('link', { name: 'Open replay' }).waitFor();
   const status = JSON.parse(await recorder.uxrec('status', '--json'));
   assert.equal(status.state, 'idle');
   assert.equal(await page.evaluate(() => window.hacked), undefined);
@@ -190,7 +190,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   assert.equal(await page.getByLabel('skip silence').count(), 0);
   assert.equal(await page.locator('.lane.sound').count(), 0);
   await page.getByText('completed').first().waitFor();
-  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
+  await page.getByRole('button', { name: 'Expand the task', exact: true }).click();
   await page.getByText('3 clicks').waitFor();
   await page.keyboard.press('End');
   await until(async () => stepOf(await colorOf(page)) === 25, 'the last picture');
@@ -237,7 +237,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   assert.equal(await other.locator('li.mark.mine').count(), 0);
   await close(other);
   await mine.getByRole('button', { name: /^Change/ }).click();
-  await page.getByLabel('Made at').selectOption('menu');
+  await page.getByRole('combobox', { name: 'Opportunity' }).selectOption('menu');
   await page.getByText('2 opportunities met, erred at 1').waitFor();
   await page.locator('.editor').getByRole('button', { name: 'Remove' }).click();
   await until(async () => (await mine.count()) === 0, 'removal');
@@ -275,7 +275,7 @@ test('library: sessions, numbers with intervals, health; an empty one shows how 
   const find = page.getByRole('article', { name: /^Find/ });
   assert.equal(await find.locator('.end', { hasText: '100 %' }).count(), 2, 'axes have printed ends');
   await find.getByRole('img', { name: /^time: .*no interval: fewer than 3 times; n = 1 completions/ }).waitFor();
-  await page.getByText('1 tag is outside').click();
+  await page.getByText('1 tag not counted').click();
   await page.getByText(/slip: outside of every attempt: \d+\.\d s after the end of task 'find' \(P02\); not counted/).waitFor();
   await checkAccessibility(page, 'library');
   await page.getByRole('button', { name: /^Tasks/ }).click();
@@ -430,7 +430,7 @@ test('a browser without a decoder for the picture shows its format', async () =>
       close() {}
     };`;
   const page = await open(recorder.links.live, { script });
-  await page.getByText('with the colour of every pixel (4:4:4), which not every browser can show').waitFor();
+  await page.getByText('in full chroma (4:4:4), which not every browser can decode').waitFor();
   await close(page);
   await recorder.end();
 });

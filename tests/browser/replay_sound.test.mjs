@@ -65,7 +65,7 @@ test('live: sound has its own consent, and is played on request', async () => {
   const moderator = await openPage(browser, own.links.moderate);
   await moderator.getByLabel('Study').selectOption('Browser study');
   await moderator.getByRole('textbox', { name: 'Participant' }).fill('P07');
-  const agreed = moderator.getByLabel('what is said, and what else the microphone hears');
+  const agreed = moderator.getByLabel('speech and other sounds at the microphone');
   assert.equal(await agreed.isChecked(), false, 'nothing is heard that nobody agreed to');
   await agreed.check();
   await moderator.getByRole('button', { name: 'Start recording' }).click();
@@ -183,12 +183,12 @@ test('a bleep replaces its span with a tone, for everybody, until it is removed'
   await until(() => from.evaluate((field) => field === document.activeElement), 'the form');
   assert.ok(Math.abs(Number((await from.inputValue()).slice(2)) - 3) < 0.15, 'the last two seconds');
   await page.getByLabel('to', { exact: true }).fill('0:01');
-  await page.getByText('it ends before it begins').waitFor();
-  assert.ok(await page.getByRole('button', { name: 'Bleep it' }).isDisabled());
+  await page.getByText('the end must be after the begin').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Add bleep' }).isDisabled());
   await checkAccessibility(page, 'bleep form');
   await from.fill('0:02');
   await page.getByRole('button', { name: 'Until here' }).click();
-  await page.getByLabel('because of').fill('<b>a name</b>');
+  await page.getByLabel('Reason', { exact: true }).fill('<b>a name</b>');
   await page.keyboard.press('Enter');
   const row = page.locator('.bleeps li:not(.pending)');
   await row.getByText('<b>a name</b>').waitFor();
@@ -219,8 +219,8 @@ test('a bleep replaces its span with a tone, for everybody, until it is removed'
   await other.getByLabel('Coding as').fill('Bea');
   await other.keyboard.press('Tab');
   await other.getByText('<b>a name</b>').waitFor();
-  assert.equal(await other.getByRole('button', { name: /^Take back the bleep/ }).count(), 0);
-  await page.getByRole('button', { name: 'Take back the bleep at 0:02.0' }).click();
+  assert.equal(await other.getByRole('button', { name: /^Remove the bleep/ }).count(), 0);
+  await page.getByRole('button', { name: 'Remove the bleep at 0:02.0' }).click();
   await until(async () => (await other.locator('.bleeps').count()) === 0, 'it is gone there too');
   await page.locator('.lane .bleep').waitFor({ state: 'detached' });
   await goTo(page, 2.2);
@@ -239,7 +239,7 @@ test('a bleep replaces its span with a tone, for everybody, until it is removed'
     t.diagnostic('reviewers may not bleep yet');
     return;
   }
-  await other.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await other.getByRole('button', { name: /^Remove the bleep/ }).click();
   await until(async () => (await other.locator('.bleeps').count()) === 0, 'their own is taken back');
   await close(other);
 });
@@ -292,7 +292,7 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   await attach('wrong.vtt', 'WEBVTT\n\nrefuse');
   await page.getByText('wrong.vtt was not attached: line 3: a cue has no times.').waitFor();
   await attach('odd.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello\n\nodd');
-  await page.getByText('Of the file 3 places were left out: line 6: the time of a cue is missing; and 2 more.').waitFor();
+  await page.getByText('3 parts of the file skipped: line 6: the time of a cue is missing; and 2 more.').waitFor();
   await attach('right.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello');
   const cues = page.locator('.cue');
   await until(async () => (await cues.count()) === 10, 'ten cues');
@@ -340,10 +340,10 @@ test('a transcript is attached, goes with the replay, is searched and taken away
     assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
   }
   await page.setViewportSize({ width: 1400, height: 850 });
-  await page.getByRole('button', { name: 'Take away…' }).click();
-  await page.getByRole('button', { name: 'Keep' }).click();
-  await page.getByRole('button', { name: 'Take away…' }).click();
-  await page.getByRole('button', { name: 'Take away', exact: true }).click();
+  await page.getByRole('button', { name: 'Remove…' }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Remove…' }).click();
+  await page.getByRole('button', { name: 'Remove', exact: true }).click();
   await page.getByText('No transcript yet').waitFor();
   assert.equal(kept.put.at(-1), '');
   await page.locator('.captions').waitFor({ state: 'detached' });
@@ -382,7 +382,7 @@ test('a transcript is kept by the server, and a bleep covers its words', async (
   await until(async () => (await next.locator('.cue').count()) === 2, 'the cues');
   await close(next);
   await page.getByRole('tab', { name: 'Tags' }).click();
-  await page.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await page.getByRole('button', { name: /^Remove the bleep/ }).click();
   await page.getByRole('tab', { name: 'Transcript' }).click();
   await page.locator('.cue', { hasText: 'Example' }).waitFor();
   await close(page);

@@ -69,7 +69,7 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, their len
   assert.deepEqual(
     rows.map(({ text }) => text),
     [
-      '231 short holes in the sound, 462 ms together: the device’s queue overflowed',
+      '231 short gaps in the sound, 462 ms in total: the device’s queue overflowed',
       'paused for 4.0 s',
       'screen lost for 2.0 s: the source was lost',
     ],
@@ -79,9 +79,9 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, their len
   assert.equal(gapRuns(holes.slice(0, 2)).length, 2);
   assert.equal(gapRuns([0n, 3600n, 7200n].map((s) => gap(3, s * S, s * S + MS, '/sound'))).length, 3);
   /* overlaps count once */
-  assert.match(gapRuns([...holes, ...holes])[0].text, /^462 short holes in the sound, 462 ms together/);
+  assert.match(gapRuns([...holes, ...holes])[0].text, /^462 short gaps in the sound, 462 ms in total/);
   const lost = [{ part: 2, lostNs: 10n * S, gaps: 1 }, { part: 6, lostNs: 462n * MS, gaps: 231 }];
-  assert.equal(lostText(lost), 'screen 10.0 s, sound 462 ms in 231 holes');
+  assert.equal(lostText(lost), 'screen 10.0 s, sound 462 ms in 231 gaps');
   assert.equal(lostText([]), '');
 });
 
@@ -127,7 +127,7 @@ test('links to moments are read in any form, and the axis has ticks for any leng
   assert.equal(momentText(`#${'0'.repeat(32)}`), undefined);
   assert.equal(momentOf('', 0n, S), undefined);
   assert.match(momentOf('#at=1:00', 5n, 5n + 10n * S).why, /leads to 1:00.0, and this session is 0:10.0 long/);
-  assert.match(momentOf('#at=noon', 0n, S).why, /no time in “noon”/);
+  assert.match(momentOf('#at=noon', 0n, S).why, /no valid time: “noon”/);
   assert.deepEqual(momentOf('#at=10.9', 5n, 5n + 10n * S), { ns: 5n + 10n * S });
   const { ticks, zoomed } = await pageModule('base/axis.ts');
   for (const seconds of [1, 2, 10, 60, 600, 3600, 14400, 1e6])
@@ -186,7 +186,7 @@ test('a pending seek is shown, and a tag lands on the visible picture or nowhere
   assert.equal(stepOf(await colorOf(page)), 1, 'the old picture');
   await checkAccessibility(page, 'seeking');
   await page.keyboard.press('s');
-  await page.getByText(/the picture of 0:\d\d\.\d is not there yet: nothing was tagged/).waitFor();
+  await page.getByText(/not tagged: the picture at 0:\d\d\.\d is not loaded yet/).waitFor();
   await page.locator('.palette button').first().click();
   assert.equal(await tags(), tagged);
   await page.evaluate(() => window.release());
@@ -263,7 +263,7 @@ test('one search over tags, notes and events by keyboard, whose hits jump', asyn
   await page.locator('#search').fill('click');
   await page.getByRole('group', { name: /^Events: \d/ }).waitFor();
   await page.locator('#search').fill('nowhere at all');
-  await page.getByText('Nothing has “nowhere at all”').waitFor();
+  await page.getByText('No results for “nowhere at all”').waitFor();
   await page.keyboard.press('Escape');
   assert.equal(await page.locator('#search').inputValue(), '');
   await page.keyboard.press('Space');
@@ -317,15 +317,15 @@ test('in a low window the task is folded to its main numbers, of which each has 
   assert.equal(await task.locator('h2').getAttribute('title'), 'Find it');
   const met = page.getByRole('checkbox', { name: 'Opens the menu' });
   assert.equal(await met.count(), 0);
-  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
+  await page.getByRole('button', { name: 'Expand the task', exact: true }).click();
   await met.waitFor();
-  await task.getByText(/^[\d.:]+ (ms|s|min) of breaks left out$/).waitFor();
-  await page.locator('.lane.tasks .gap[title*="no time on task: the printer"]').waitFor();
+  await task.getByText(/^[\d.:]+ (ms|s|min) of breaks excluded$/).waitFor();
+  await page.locator('.lane.tasks .gap[title*="not counted as time on task: the printer"]').waitFor();
   assert.ok((await page.locator('#side-panel').boundingBox()).height >= 120);
   await page.getByLabel('all layers').uncheck();
   await task.getByText(/^0 errors in your layer$/).waitFor();
   /* unfolded where there is room, until folded by the user */
-  await page.getByRole('button', { name: 'Fold the task away' }).click();
+  await page.getByRole('button', { name: 'Collapse the task' }).click();
   await page.setViewportSize({ width: 1920, height: 1080 });
   assert.equal(await met.count(), 0);
   await page.reload();
@@ -402,11 +402,11 @@ test('in print a session has a head, and every tag its time and its author', asy
   const path = join(recorder.folder, 'session.pdf');
   await page.pdf({ path, preferCSSPageSize: true });
   const { stdout } = await promisify(execFile)('pdftotext', ['-layout', path, '-']);
-  for (const text of [/uxrec session: P01\s+printed \d{4}-\d\d-\d\d/, /Study: Review study/, /Recorded: \d{4}-\d\d-\d\d/, /Layers: reviewer’s, with its numbers; all others/, /Opens the menu/])
+  for (const text of [/uxrec session: P01\s+printed \d{4}-\d\d-\d\d/, /Study: Review study/, /Recorded: \d{4}-\d\d-\d\d/, /Layers: reviewer’s, with its metrics; all others/, /Opens the menu/])
     assert.match(stdout, text);
   assert.equal(stdout.match(/\bKimberley\b/g)?.length, 250, 'rows that are not on the screen too');
   assert.ok(stdout.match(/^\s*0:0\d\b/gm)?.length >= 250, 'times');
-  assert.ok(!/Copy link|Unfold|Attach/.test(stdout), 'no controls');
+  assert.ok(!/Copy link|Expand|Attach/.test(stdout), 'no controls');
   for (const text of stdout.split('\f').slice(0, -1)) assert.ok(text.trim().length > 40, 'a page is empty');
   await close(page);
 });

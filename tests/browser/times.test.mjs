@@ -104,7 +104,7 @@ test('a flash and a click of one moment are seen and heard together, live and in
   await checkTogether(observer, 'live');
 
   await recorder.uxrec('mute');
-  await observer.getByText('the moderator keeps the sound').waitFor();
+  await observer.getByText('sound muted by the moderator').waitFor();
   await silent(observer);
   const { soundPacketsPlayed } = await stats(observer);
   const moderator = await open(recorder.links.moderate);

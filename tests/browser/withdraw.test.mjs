@@ -19,7 +19,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   const recorder = await Recorder.start(['--screen', 'test', '--fps', '5', '--input', 'none']);
   const page = await openPage(browser, recorder.links.moderate);
   await page.getByRole('textbox', { name: 'Participant' }).fill('P01');
-  const uses = ['the team studies it', 'others watch', 'pieces of it are shown', 'are published'].map((words) => page.getByLabel(words));
+  const uses = ['analysis by the team', 'live observation', 'showing excerpts', 'publishing excerpts'].map((words) => page.getByLabel(words));
   assert.deepEqual(await Promise.all(uses.map((use) => use.isChecked())), [true, true, false, false]);
   /* the list of studies shifts the boxes on arrival */
   await until(async () => (await page.locator('#start-missing').textContent()) === '', 'the study');
@@ -39,9 +39,9 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await page.getByRole('button', { name: 'Withdraw…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Next' }).click();
-  await dialog.getByText('Nothing of this session will be shown, exported or counted any more. The recording ends now.').waitFor();
+  await dialog.getByText('Nothing of this session will be shown, exported or counted. The recording ends now.').waitFor();
   await checkAccessibility(page);
-  await dialog.getByRole('button', { name: 'Take it back' }).click();
+  await dialog.getByRole('button', { name: 'Withdraw consent' }).click();
   await page.getByText(/is complete \(the participant has withdrawn their consent\)/).waitFor();
   await close(page);
 
@@ -52,7 +52,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await checkAccessibility(replay);
   /* code keys set no tag on a hidden session */
   await replay.keyboard.press('m');
-  await replay.locator('.keyhint', { hasText: 'nothing of this session is shown' }).waitFor();
+  await replay.locator('.keyhint', { hasText: 'this session is not shown' }).waitFor();
   const library = await openPage(browser, recorder.links.library);
   await library.getByText('withdrawn', { exact: true }).waitFor();
   await close(library);
@@ -64,8 +64,8 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await replay.getByRole('button', { name: 'Withdraw…' }).click();
   await replay.getByRole('dialog').getByLabel('clicks and keys').uncheck();
   await replay.getByRole('dialog').getByRole('button', { name: 'Next' }).click();
-  await replay.getByText('the screen, the sound will not be shown, exported or counted any more.').waitFor();
-  await replay.getByRole('dialog').getByRole('button', { name: 'Take it back' }).click();
+  await replay.getByText('the screen, the sound will no longer be shown, exported or counted.').waitFor();
+  await replay.getByRole('dialog').getByRole('button', { name: 'Withdraw consent' }).click();
   await until(async () => (await consents(recorder, session)).some(({ withdrawal }) => withdrawal?.modalities?.join() === 'screen,sound') || undefined, 'the act');
   await close(replay);
   await recorder.end();

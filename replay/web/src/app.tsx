@@ -45,8 +45,8 @@ function App({ token }: { token: string }) {
         </TopBar>
         <main class="sheet">
           <Notice kind="error">
-            This tab has no valid key. Open the whole link that uxrecd printed, with everything behind the “#”: the key then
-            leaves the address and stays in that tab. Open further tabs from the links of a page that has one.
+            This tab has no valid key. Open the whole link that uxrecd printed, including the part after “#”: the key is
+            then kept by that tab alone. Open more tabs from links on its pages.
           </Notice>
         </main>
       </div>

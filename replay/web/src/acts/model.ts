@@ -335,8 +335,8 @@ export const OUTCOMES: ReadonlyArray<[Attempt_Outcome, string]> = [
 export const FAILURES: ReadonlyArray<[Attempt_Failure, string]> = [
   [Attempt_Failure.NONE, 'not stated'],
   [Attempt_Failure.WRONG_BUT_BELIEVED_DONE, 'wrong, but believed done'],
-  [Attempt_Failure.TIME_LIMIT, 'the time limit passed'],
-  [Attempt_Failure.MODERATOR_STOPPED, 'the moderator stopped it'],
+  [Attempt_Failure.TIME_LIMIT, 'time limit reached'],
+  [Attempt_Failure.MODERATOR_STOPPED, 'stopped by the moderator'],
 ];
 
 export function outcomeName(outcome: Attempt_Outcome): string {

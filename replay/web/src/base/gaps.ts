@@ -39,7 +39,7 @@ const PLANNED = new Map<Gap_Reason, string>([
   [Gap_Reason.PAUSE, 'paused'],
   [Gap_Reason.SUSPEND, 'machine suspended'],
   [Gap_Reason.ERASED, 'erased'],
-  [Gap_Reason.AWAY, 'locked, or another user’s'],
+  [Gap_Reason.AWAY, 'locked, or used by another user'],
   [Gap_Reason.CONSENT, 'not covered by the consent'],
 ]);
 
@@ -102,8 +102,8 @@ function runOf(gaps: Gap[]): GapRun {
   if (gaps.length === 1) return { fromNs: first.fromNs, gaps, text: gapText(first) };
   const together = duration(unionNs(gaps));
   const text = PLANNED.has(first.reason)
-    ? `${gapText({ ...first, toNs: first.fromNs } as Gap)}, ${count(gaps.length, 'time', 'times')}, ${together} together`
-    : `${count(gaps.length, 'short hole', 'short holes')} in ${holeName(first)}, ${together} together: ${causeText(first)}`;
+    ? `${gapText({ ...first, toNs: first.fromNs } as Gap)}, ${count(gaps.length, 'time', 'times')}, ${together} in total`
+    : `${count(gaps.length, 'short gap', 'short gaps')} in ${holeName(first)}, ${together} in total: ${causeText(first)}`;
   return { fromNs: first.fromNs, gaps, text };
 }
 
@@ -142,9 +142,9 @@ export function gapRuns(gaps: readonly Gap[]): GapRun[] {
 
 /* ---- lost time ---- */
 
-/** "sound 460 ms in 231 holes, screen 12.0 s"; empty when nothing was lost. */
+/** "sound 460 ms in 231 gaps, screen 12.0 s"; empty when nothing was lost. */
 export function lostText(lost: ReadonlyArray<Pick<LostTime, 'part' | 'lostNs' | 'gaps'>>): string {
   return lost
-    .map(({ part, lostNs, gaps }) => `${partName(part)} ${duration(lostNs)}${gaps > 1 ? ` in ${gaps} holes` : ''}`)
+    .map(({ part, lostNs, gaps }) => `${partName(part)} ${duration(lostNs)}${gaps > 1 ? ` in ${gaps} gaps` : ''}`)
     .join(', ');
 }

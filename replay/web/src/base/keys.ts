@@ -132,7 +132,7 @@ function listen(event: KeyboardEvent): void {
     hints.show(
       event.key === 'Escape'
         ? 'Keys are commands again'
-        : 'The field you were typing in is closed. Esc, and keys are commands again',
+        : 'The text field was closed. Press Esc to use keys as commands again',
     );
     return;
   }

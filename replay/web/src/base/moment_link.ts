@@ -43,7 +43,7 @@ export function momentOf(hash: string, beginNs: bigint, endNs: bigint): { ns: bi
   if (text === undefined) return undefined;
   const after = parseMoment(text);
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  if (after === undefined) return { why: `The link has no time in “${shown}”: a time is like 12:31.4 or 751.4s` };
+  if (after === undefined) return { why: `The link has no valid time: “${shown}”. Use a time such as 12:31.4 or 751.4s` };
   const length = endNs - beginNs;
   /* links have tenths of a second, displayed lengths whole ones: both reach the end */
   if (after > length + 1_000_000_000n)

@@ -221,14 +221,14 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   /** Reason why the session is closed to any action, or "". */
   whyClosed(): string {
     if (!this.summary) return 'the session is not open yet';
-    return this.summary.keptBack ? 'nothing of this session is shown' : '';
+    return this.summary.keptBack ? 'this session is not shown' : '';
   }
 
   /** Reason why no tag can be set now, or "". */
   whyNoTag(): string {
     const why = this.whyClosed();
     if (why || this.seekingNs === undefined) return why;
-    return `the picture of ${clock(this.seekingNs - this.beginNs, 1)} is not there yet: nothing was tagged`;
+    return `not tagged: the picture at ${clock(this.seekingNs - this.beginNs, 1)} is not loaded yet`;
   }
 
   /* true if the picture of a moment is not the visible one */

@@ -50,7 +50,7 @@ export class Transcript extends Emitter {
   takeAway(): Promise<void> {
     return this.#attempt(async () => {
       await this.#put('');
-    }, 'The transcript is still there: ');
+    }, 'The transcript was not removed: ');
   }
 
   #take({ cues, faults, faultCount }: TranscriptMessage): void {
@@ -162,8 +162,8 @@ export function TranscriptPanel({
         </ol>
       ) : (
         <p class="empty">
-          No transcript yet. A program on the recording machine writes one: <code>uxrec transcribe …/{session}</code>. Or
-          attach a WebVTT file (.vtt) whose times are counted from the begin of the session, here or with{' '}
+          No transcript yet. Create one on the recording machine: <code>uxrec transcribe …/{session}</code>. Or attach a
+          WebVTT file (.vtt) with times from the begin of the session, here or with{' '}
           <code>uxrec transcript …/{session} --attach FILE.vtt</code>.
         </p>
       )}
@@ -177,7 +177,7 @@ function Faults({ transcript: { faults, faultCount } }: { transcript: Transcript
   const more = faultCount - faults.length;
   return (
     <Notice kind="warning">
-      Of the file {count(faultCount, 'place was', 'places were')} left out: {faults.join('; ')}
+      {count(faultCount, 'part', 'parts')} of the file skipped: {faults.join('; ')}
       {more > 0 && `; and ${more} more`}.
     </Notice>
   );
@@ -203,7 +203,7 @@ function Files({ transcript }: { transcript: Transcript }) {
       />
       {sure ? (
         <>
-          <span>Take {count(there, 'cue', 'cues')} away?</span>
+          <span>Remove {count(there, 'cue', 'cues')}?</span>
           <button
             type="button"
             class="small danger"
@@ -212,10 +212,10 @@ function Files({ transcript }: { transcript: Transcript }) {
               void transcript.takeAway();
             }}
           >
-            Take away
+            Remove
           </button>
           <button type="button" class="small" onClick={() => setSure(false)}>
-            Keep
+            Cancel
           </button>
         </>
       ) : (
@@ -225,7 +225,7 @@ function Files({ transcript }: { transcript: Transcript }) {
           </button>
           {there > 0 && (
             <button type="button" class="small quiet" onClick={() => setSure(true)}>
-              Take away…
+              Remove…
             </button>
           )}
         </>

@@ -35,11 +35,11 @@ export function DeleteDialog({
   };
   return (
     <dialog ref={dialog} class="asking" aria-labelledby="delete-title" onClose={() => onDone(deleted.current)}>
-      <h2 id="delete-title">Delete this session for good?</h2>
+      <h2 id="delete-title">Delete this session permanently?</h2>
       <p>
         Session {session.session} of <b>{session.participants.join(', ') || 'no participant'}</b>
-        {session.beginNs !== 0n && `, ${date(session.beginNs)}`}, {bytes(session.bytes)}: the recording, the tags and
-        notes of everybody, the consent and the transcript. No copy is kept here, and nothing brings it back.
+        {session.beginNs !== 0n && `, ${date(session.beginNs)}`}, {bytes(session.bytes)}: the recording, all tags
+        and notes, the consent and the transcript. No copy is kept here, and this cannot be undone.
       </p>
       <form
         onSubmit={(event) => {
@@ -49,7 +49,7 @@ export function DeleteDialog({
         onKeyDown={onlyByButton}
       >
         <label class="asked">
-          Type “{wanted}” to delete it
+          Type “{wanted}” to confirm
           <input
             value={label}
             autocomplete="off"
@@ -60,10 +60,10 @@ export function DeleteDialog({
         {trouble && <Notice kind="error">{trouble}</Notice>}
         <div class="row">
           <button type="submit" class="danger" disabled={busy || label.trim() !== wanted}>
-            Delete it
+            Delete session
           </button>
           <button type="button" onClick={() => dialog.current?.close()}>
-            Keep it
+            Cancel
           </button>
         </div>
       </form>

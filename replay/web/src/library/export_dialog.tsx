@@ -70,7 +70,7 @@ export function ExportDialog({
         }}
       >
         <fieldset>
-          <legend>A file of</legend>
+          <legend>Data to export</legend>
           {PARTS.map(([value, name]) => (
             <label key={value} class="check">
               <input type="radio" name="part" checked={part === value} onChange={() => setPart(value)} />
@@ -79,7 +79,7 @@ export function ExportDialog({
           ))}
         </fieldset>
         <div role="status">
-          {busy && <p>The file is being made…</p>}
+          {busy && <p>Creating the file…</p>}
           {result && <p>{result.text}</p>}
           {result?.leftOut.map((text) => (
             <p key={text} class="hint">
@@ -87,7 +87,7 @@ export function ExportDialog({
             </p>
           ))}
         </div>
-        {trouble && <Notice kind="error">No file: {trouble}</Notice>}
+        {trouble && <Notice kind="error">Not exported: {trouble}</Notice>}
         <Film session={session.session} connection={connection} />
         <div class="row">
           <button type="submit" class="primary" disabled={busy}>
@@ -117,15 +117,15 @@ function Film({ session, connection }: { session: string; connection: Connection
   const copy = async () => {
     const isCopied = await copyText(command);
     if (!isCopied && text.current) getSelection()?.selectAllChildren(text.current);
-    setCopied(isCopied ? 'Copied' : 'Selected: copy it with Ctrl+C');
+    setCopied(isCopied ? 'Copied' : 'Selected: press Ctrl+C to copy');
   };
   return (
     <section class="film" aria-labelledby="film-title">
-      <h3 id="film-title">A film</h3>
+      <h3 id="film-title">Film</h3>
       {reason && <p class="hint">{reason}</p>}
       {command && (
         <>
-          <p class="hint">Made on the recorder’s machine, by this command:</p>
+          <p class="hint">Run this command on the recorder’s machine:</p>
           <div class="row">
             <code ref={text}>{command}</code>
             <button type="button" class="small" onClick={() => void copy()}>

@@ -148,7 +148,7 @@ export function LibraryPage({ token }: { token: string }) {
         <Running status={status} connection={connection} sessions={sessions} />
         {!sessions && connection.state === 'open' && !trouble && (
           <p class="muted" role="status">
-            The sessions are being read…
+            Loading sessions…
           </p>
         )}
         {sessions?.length === 0 && whole && <NoSession mayStart={mayStart} />}
@@ -166,7 +166,7 @@ export function LibraryPage({ token }: { token: string }) {
         )}
         {sessions && sessions.length > 0 && (
           <section class="studies" aria-label="Studies">
-            {studies.size === 0 && <p class="card empty">No session names its study: there are no numbers to show.</p>}
+            {studies.size === 0 && <p class="card empty">No metrics: no session belongs to a study.</p>}
             {[...studies].map(([study, ofStudy]) => (
               <StudyPanel
                 key={study}
@@ -210,7 +210,7 @@ function useFilter() {
 const STATES = new Map([
   [State.RECORDING, ['live', 'Recording']],
   [State.PAUSED, ['paused', 'Paused']],
-  [State.ENDING, ['waiting', 'Ended, waits for room on the disk']],
+  [State.ENDING, ['waiting', 'Ended, waiting for disk space']],
 ]);
 
 /** The session running on this recorder, on top, with its state while known. */
@@ -232,7 +232,7 @@ function Running({
   }, [running?.session]);
   if (!running) return null;
   const known = connection.state === 'open';
-  const [state, label] = (known && STATES.get(running.state)) || ['waiting', 'Not known: no connection'];
+  const [state, label] = (known && STATES.get(running.state)) || ['waiting', 'Unknown: no connection'];
   const now = connection.sessionNowNs() || running.nowNs;
   const segment = sessions?.find(({ session }) => session === running.session)?.segment;
   const task = running.study?.tasks.find(({ id }) => id === running.task);
@@ -255,7 +255,7 @@ function Running({
         </>
       ) : (
         <a class="button" href={`replay?session=${running.session}`}>
-          Open what is recorded so far
+          Open the recording so far
         </a>
       )}
     </section>
@@ -309,7 +309,7 @@ function Sessions({
         <h2 id="sessions-title">Sessions</h2>
         <span class="muted" role="status">
           {isFiltered(filter) ? `${shown.length} of ${count(sessions.length, 'session', 'sessions')}` : count(sessions.length, 'session', 'sessions')}
-          {!whole && ', more are being read…'}
+          {!whole && ', loading more…'}
         </span>
         <span class="spring" />
         {mayStart && (
@@ -458,6 +458,6 @@ function Done({ done, onDone, onClose }: { done: Outcome | { trouble: string } |
 const printLine = (shown: number, all: number, filter: Filter) =>
   [
     shown === all ? count(all, 'session', 'sessions') : `${shown} of ${count(all, 'session', 'sessions')}: ${filterWords(filter)}`,
-    `by ${COLUMNS.find(([column]) => column === filter.sort)?.[1].toLowerCase() ?? ''}, ${filter.down ? 'falling' : 'rising'}`,
-    'tags and tasks of all layers; numbers of a study are of the layer named beside them',
+    `by ${COLUMNS.find(([column]) => column === filter.sort)?.[1].toLowerCase() ?? ''}, ${filter.down ? 'descending' : 'ascending'}`,
+    'tags and tasks of all layers; metrics of a study from the layer named beside them',
   ].join('; ');

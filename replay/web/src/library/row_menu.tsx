@@ -67,7 +67,7 @@ export function RowMenu({
           session={session}
           connection={connection}
           onDone={(deleted) => {
-            if (deleted) onDone({ text: `Deleted for good: ${sessionName(session)}` });
+            if (deleted) onDone({ text: `Deleted permanently: ${sessionName(session)}` });
             else close();
           }}
         />
@@ -91,7 +91,7 @@ function itemsOf(
     session.excluded
       ? item('Include again', actions.include, closed)
       : item('Exclude…', () => actions.ask('exclude'), closed),
-    item(session.pilot ? 'No pilot any more' : 'Mark as pilot', actions.pilot, closed),
+    item(session.pilot ? 'Unmark as pilot' : 'Mark as pilot', actions.pilot, closed),
     item('Rename…', () => actions.ask('rename'), closed),
     exported,
     item('Delete…', () => actions.ask('delete'), recording ? 'end the session first' : ''),
@@ -317,7 +317,7 @@ function ExcludeDialog({ session, connection, onDone, onClose }: AskProps) {
   const [reason, setReason] = useState('');
   return (
     <Ask
-      title={`Exclude ${sessionName(session)} from the numbers?`}
+      title={`Exclude ${sessionName(session)} from the metrics?`}
       action="Exclude"
       ready={reason.trim() !== ''}
       store={() => exclude(connection, session, reason.trim())}
@@ -340,8 +340,8 @@ function ExcludeDialog({ session, connection, onDone, onClose }: AskProps) {
 
 function takenText({ label, isSimilar }: Known): string {
   return isSimilar
-    ? `The study has ${label} already, in this spelling.`
-    : `${label} has another session of this study: the numbers take both for one person.`;
+    ? `The study already has this participant, spelled ${label}.`
+    : `${label} has another session in this study: the metrics count both as one participant.`;
 }
 
 function RenameDialog({ session, sessions, connection, onDone, onClose }: AskProps & { sessions: readonly SessionSummary[] }) {

@@ -37,12 +37,12 @@ async function put(connection: Connection, session: string, changes: Change[]): 
 }
 
 async function open(connection: Connection, { session, keptBack, consent }: SessionSummary) {
-  if (keptBack) throw new Error(`nothing of this session can be changed: ${consent}`);
+  if (keptBack) throw new Error(`this session cannot be changed: ${consent}`);
   const answer = await connection.request({ case: 'openSession', value: { session } });
   const model = new SessionModel();
   if (answer.body.case === 'sessionOpened') model.reset(session, answer.body.value.study, answer.body.value.acts);
   const info = model.entries('sessionInfo').at(-1)?.act;
-  if (!info) throw new Error('this session has no description that could be changed');
+  if (!info) throw new Error('this session has no details to change');
   return { model, info };
 }
 
@@ -70,14 +70,14 @@ export async function exclude(connection: Connection, session: SessionSummary, r
   const name = sessionName(session);
   const values = { excluded: reason !== '', excludedReason: reason };
   return reason
-    ? change(connection, session, [{ act: info, values }], `Excluded from the numbers: ${name}: ${reason}`, `Included again: ${name}`)
-    : change(connection, session, [{ act: info, values }], `Included in the numbers: ${name}`, `Excluded again: ${name}`);
+    ? change(connection, session, [{ act: info, values }], `Excluded from the metrics: ${name}: ${reason}`, `Included again: ${name}`)
+    : change(connection, session, [{ act: info, values }], `Included in the metrics: ${name}`, `Excluded again: ${name}`);
 }
 
 export async function setPilot(connection: Connection, session: SessionSummary, pilot: boolean): Promise<Outcome> {
   const { info } = await open(connection, session);
   const name = sessionName(session);
-  const texts = [`A pilot now, which never counts: ${name}`, `No pilot any more: ${name}`] as const;
+  const texts = [`Marked as pilot, not counted: ${name}`, `Unmarked as pilot: ${name}`] as const;
   return change(connection, session, [{ act: info, values: { pilot } }], texts[pilot ? 0 : 1], texts[pilot ? 1 : 0]);
 }
 
@@ -111,7 +111,7 @@ export async function rename(
     values.participantIds = []; // the id belonged to the old label
   }
   const name = sessionName(session);
-  if (Object.keys(values).length === 0) return { text: `Nothing was changed: ${name}` };
+  if (Object.keys(values).length === 0) return { text: `No changes: ${name}` };
   const words = [
     label !== old && `participant ${old || '(none)'} → ${label}`,
     segment !== before.segment && `segment ${before.segment || '(none)'} → ${segment || '(none)'}`,
@@ -120,7 +120,7 @@ export async function rename(
     connection,
     session,
     [{ act: info, values }, ...renamings(model, info, label)],
-    `Renamed, ${name}: ${words.join(', ')}`,
-    `As it was before: ${name}`,
+    `Renamed ${name}: ${words.join(', ')}`,
+    `Restored: ${name}`,
   );
 }

@@ -16,7 +16,7 @@ export function lostNs(session: SessionSummary): bigint {
   return session.lost.reduce((sum, { lostNs: ns }) => sum + ns, 0n);
 }
 
-/** "screen 2.1 s, sound 400 ms in 231 holes, input 0": recorded modalities; "" if none. */
+/** "screen 2.1 s, sound 400 ms in 231 gaps, input 0": recorded modalities; "" if none. */
 export function lossWords({ lost, recorded }: SessionSummary): string {
   if (lost.length === 0) return recorded.length > 0 ? `none of ${recorded.join(', ')}` : '';
   const whole = recorded.filter((modality) => !lost.some(({ part }) => MODALITIES.get(modality)?.includes(part)));
@@ -35,10 +35,10 @@ export function takenOutWords(session: SessionSummary): string {
 const PLAIN: ReadonlyArray<[RegExp, string]> = [
   [/^recording-0001\.mcap: No such file or directory$/, 'its folder has no recording'],
   [/: No such file or directory$/, ' is missing'],
-  [/: Permission denied$/, ': the recorder’s user may not read it'],
+  [/: Permission denied$/, ': the recorder’s user has no permission to read it'],
   [/: Too many levels of symbolic links$/, ': it is a symbolic link, and was not followed'],
-  [/: Input\/output error$/, ': the disk cannot read it'],
-  [/: Not a directory$/, ': it is no folder'],
+  [/: Input\/output error$/, ': the disk reported a read error'],
+  [/: Not a directory$/, ': it is not a folder'],
 ];
 
 /**
@@ -67,13 +67,13 @@ export function healthWords(session: SessionSummary): HealthWords {
     case Health.WHOLE:
       return { kind: 'whole', name: 'whole', detail: '' };
     case Health.UNFINISHED:
-      return { kind: 'warning', name: 'no end', detail: 'the recorder was interrupted; what was recorded before is there' };
+      return { kind: 'warning', name: 'unfinished', detail: 'the recorder was interrupted; everything before is kept' };
     case Health.DAMAGED:
       return { kind: 'bad', name: 'damaged', detail: trouble };
     case Health.UNREADABLE:
       return { kind: 'bad', name: 'cannot be opened', detail: trouble };
     default:
-      return { kind: 'bad', name: 'not known', detail: 'the recorder is of a later version' };
+      return { kind: 'bad', name: 'unknown', detail: 'the recorder has a later version' };
   }
 }
 

@@ -115,7 +115,7 @@ export function StudyPanel({
             <label>
               Layer
               <select value={layer} onChange={(event) => setLayer(event.currentTarget.value)}>
-                <option value="">as for this study: {layer === '' ? metrics.layer : 'the usual one'}</option>
+                <option value="">study default{layer === '' && `: ${metrics.layer}`}</option>
                 {metrics.layers.map((name) => (
                   <option key={name} value={name}>
                     {name}
@@ -130,8 +130,8 @@ export function StudyPanel({
           </button>
         </div>
       )}
-      {open && !metrics && !trouble && <p class="muted">The numbers are being computed…</p>}
-      {trouble && <Notice kind="error">No numbers: {trouble}</Notice>}
+      {open && !metrics && !trouble && <p class="muted">Computing metrics…</p>}
+      {trouble && <Notice kind="error">No metrics: {trouble}</Notice>}
       {metrics && <Numbers metrics={metrics} />}
     </details>
   );
@@ -145,7 +145,7 @@ function Numbers({ metrics }: { metrics: Metrics }) {
   return (
     <>
       <p class="muted layer-reason">{layerReason(metrics)}</p>
-      {metrics.attempts.length === 0 && <p class="empty">No attempt of a session that counts: there are no numbers yet.</p>}
+      {metrics.attempts.length === 0 && <p class="empty">No metrics yet: no counted session has an attempt.</p>}
       {all && metrics.attempts.length > 0 && (
         <div class="headline">
           <Headline task={all} counts={counts} times={times} />
@@ -163,7 +163,7 @@ function Numbers({ metrics }: { metrics: Metrics }) {
       </div>
       {metrics.outside.length > 0 && (
         <details class="outside">
-          <summary>{count(metrics.outside.length, 'tag is', 'tags are')} outside of the numbers, or not where put</summary>
+          <summary>{count(metrics.outside.length, 'tag', 'tags')} not counted, or counted as unplanned errors</summary>
           <ul>
             {metrics.outside.map((tag) => (
               <li key={tag.session + tag.tag}>{outsideText(tag)}</li>
@@ -206,12 +206,12 @@ function timeNote(task: TaskMetrics): string {
   const completions = task.timeS?.n ?? 0;
   const notes = [];
   if (task.timeS?.defined && completions < task.attempts)
-    notes.push(`completers only, ${completions} of ${task.attempts}: too short`);
+    notes.push(`completers only, ${completions} of ${task.attempts}: biased low`);
   if (task.stopped > 0) {
     const median = task.timeCensoredS;
     notes.push(
-      `${count(task.stopped, 'attempt was', 'attempts were')} stopped by the limit` +
-        (median ? `, median with them ${median.defined ? `${median.value.toFixed(0)} s` : `not known: ${median.why}`}` : ''),
+      `${count(task.stopped, 'attempt', 'attempts')} stopped at the time limit` +
+        (median ? `, median including them ${median.defined ? `${median.value.toFixed(0)} s` : `unknown: ${median.why}`}` : ''),
     );
   }
   return notes.join('; ');
@@ -220,11 +220,11 @@ function timeNote(task: TaskMetrics): string {
 const othersOf = (task: TaskMetrics) => `${task.assisted?.x ?? 0} with assist, ${task.abandoned?.x ?? 0} abandoned`;
 
 const marksOf = (task: TaskMetrics) =>
-  task.errorMarks > task.errors ? `${task.errorMarks} marks of several observers are ${task.errors} errors` : '';
+  task.errorMarks > task.errors ? `${task.errorMarks} tags by several observers count as ${task.errors} errors` : '';
 
 function ErrorRate({ task }: { task: TaskMetrics }) {
   const note = [
-    task.unplannedErrors > 0 && `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} beside it`,
+    task.unplannedErrors > 0 && `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} not included`,
     task.notJudged > 0 && `${count(task.notJudged, 'error', 'errors')} not judged`,
   ]
     .filter(Boolean)
@@ -270,14 +270,14 @@ export function OtherStudies({ entries, used }: { entries: StudyEntry[]; used: R
         <section key={name} class="card study" aria-label={`Study ${name}`}>
           <h2>{name}</h2>
           <div class="notice error" role="alert">
-            <p>The file of this study cannot be used:</p>
+            <p>This study file cannot be used:</p>
             <ul>
               {trouble.split('\n').map((line) => (
                 <li key={line}>{problemWords(line)}</li>
               ))}
             </ul>
             <p>
-              Mend it, then load this page again. <code>uxrec study check {name}.yaml</code> lists all that is wrong.
+              Correct it, then reload this page. <code>uxrec study check {name}.yaml</code> lists all errors.
             </p>
           </div>
         </section>
@@ -293,10 +293,10 @@ export function OtherStudies({ entries, used }: { entries: StudyEntry[]; used: R
       )}
       {unused.length > 0 && (
         <section class="card first" aria-labelledby="unused-title">
-          <h2 id="unused-title">Without a session yet</h2>
+          <h2 id="unused-title">Studies without sessions</h2>
           <p>
-            {unused.map(({ name, study }) => study?.name || name).join(', ')}: their numbers stand here after the first
-            session, which the <a href="moderate">moderator’s page</a> starts.
+            {unused.map(({ name, study }) => study?.name || name).join(', ')}: metrics appear here after the first
+            session. Start it on the <a href="moderate">moderator’s page</a>.
           </p>
         </section>
       )}

@@ -39,7 +39,7 @@ function RowsEnd({ rows, of, onNear }: { rows: number; of: number; onNear: () =>
   }, []);
   return (
     <p ref={end} class="muted rowsend">
-      {rows} of {of} are shown; more come as you scroll.
+      {rows} of {of} shown; scroll for more.
     </p>
   );
 }

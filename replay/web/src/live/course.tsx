@@ -25,12 +25,12 @@ export type Do = (body: ClientBody) => Promise<string>;
 /* ---- keys ---- */
 
 const TASK_KEYS: KeyHelp = [
-  ['T', 'the participant gets the next task; again: has read it and begins'],
-  ['E', 'the task ends: choose its outcome'],
+  ['T', 'start the next task; again: the participant is ready'],
+  ['E', 'end the task and choose its outcome'],
 ];
 
 const COURSE_KEYS: KeyHelp = [
-  ['shift+I', 'an interruption begins, or ends: time on task stands still'],
+  ['shift+I', 'begin or end an interruption, which stops time on task'],
   ['shift+P', 'pause, resume'],
   ['shift+1 – shift+6', 'phase: intro, warm-up, task, post-task, debrief, break'],
 ];
@@ -93,7 +93,7 @@ export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => voi
       if (isReading(driver)) void act({ case: 'taskReady', value: {} });
       else if (driver.status?.task) return 'the task runs already: E ends it';
       else if (next) void act({ case: 'taskStart', value: { task: next.id } });
-      else return driver.model.study?.tasks.length ? 'all tasks were tried' : 'this study has no tasks';
+      else return driver.model.study?.tasks.length ? 'all tasks were attempted' : 'this study has no tasks';
       return '';
     }),
     e: running(() => (driver.status?.task ? chooseOutcome() : 'no task is running')),
@@ -163,8 +163,8 @@ function Strip({
         type="button"
         class="quiet fold"
         aria-expanded={!isFolded}
-        aria-label="Rail"
-        title={isFolded ? 'Show the rail' : 'Fold the rail: more room for tags'}
+        aria-label="Moderation panel"
+        title={isFolded ? 'Show the moderation panel' : 'Hide the moderation panel: more room for tags'}
         onClick={onFold}
       >
         <span aria-hidden="true">{isFolded ? '»' : '«'}</span>
@@ -224,7 +224,7 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
         aria-pressed={status.interruption !== ''}
         onClick={() => toggleInterruption(driver, act)}
       >
-        {status.interruption ? 'End the interruption' : 'Interruption'} <kbd>⇧I</kbd>
+        {status.interruption ? 'End interruption' : 'Begin interruption'} <kbd>⇧I</kbd>
       </button>
       <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
       <Phases driver={driver} act={act} />
@@ -325,7 +325,9 @@ function Tasks({ driver, act, choosing, onChoosing }: TasksProps) {
   return (
     <section aria-labelledby="tasks-title">
       <h2 id="tasks-title">Tasks</h2>
-      {tasks.length === 0 && <p class="empty">This study has no tasks: the key “tasks” of its file adds them (man uxrec-study).</p>}
+      {tasks.length === 0 && (
+        <p class="empty">This study has no tasks. Add them under the key “tasks” of its file (man uxrec-study).</p>
+      )}
       <ol class="tasks">
         {tasks.map((task, i) =>
           task.id === running ? (
@@ -339,7 +341,7 @@ function Tasks({ driver, act, choosing, onChoosing }: TasksProps) {
         )}
       </ol>
       {tasks.length > 0 && !next && !running && (
-        <p class="detail">All tasks were tried. Stop when the debriefing is done.</p>
+        <p class="detail">All tasks were attempted. Stop after the debriefing.</p>
       )}
     </section>
   );
@@ -432,7 +434,7 @@ function OtherTask({
             data-why="another task is running: E ends it"
             onClick={() => void act({ case: 'taskStart', value: { task: task.id } })}
           >
-            {last ? 'Again' : 'Start task'}
+            {last ? 'Repeat task' : 'Start task'}
             {isNext && <kbd>T</kbd>}
           </button>
         )}
@@ -502,8 +504,8 @@ function RunningTask({
 
 const KEYS_TEXTS = new Map([
   ['full', 'every key'],
-  ['classes', 'kinds only'],
-  ['counts', 'how many only'],
+  ['classes', 'classes only'],
+  ['counts', 'counts only'],
   ['none', 'not recorded'],
 ]);
 

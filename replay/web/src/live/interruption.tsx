@@ -76,7 +76,7 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
           checked={!keeps}
           onChange={(event) => void change({ stopsClock: event.currentTarget.checked })}
         />
-        time on task stands still
+        stop time on task
       </label>
       <form
         class="row happened"
@@ -86,17 +86,17 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
         }}
       >
         <input
-          aria-label="What happened"
-          placeholder="what happened"
+          aria-label="Note on the interruption"
+          placeholder="note"
           autocomplete="off"
           value={note ?? body?.note ?? ''}
           onInput={(event) => type(event.currentTarget.value)}
         />
-        {note !== undefined && <button type="submit">Keep it</button>}
+        {note !== undefined && <button type="submit">Save</button>}
       </form>
       {status.interruption && (
         <button type="button" class="primary" onClick={() => toggleInterruption(driver, act)}>
-          End the interruption <kbd>⇧I</kbd>
+          End interruption <kbd>⇧I</kbd>
         </button>
       )}
       {trouble && <p class="trouble">not stored: {trouble}</p>}

@@ -121,7 +121,7 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
         spoken={late ? 'behind' : state === 'live' ? state : label}
       />
       {state === 'live' && !late && (
-        <span class="lag" title="How far this picture is behind the participant’s screen">
+        <span class="lag" title="Delay of this picture behind the participant’s screen">
           lag {Number.isNaN(ms) ? '…' : lag(ms)}
         </span>
       )}
@@ -134,7 +134,7 @@ export function LiveSound({ driver }: { driver: LiveDriver }) {
   const status = driver.status;
   if (!status?.session || !status.modalities.includes('sound')) return null;
   if (status.observersMuted && !driver.connection.isModerator)
-    return <span class="hint">the moderator keeps the sound</span>;
+    return <span class="hint">sound muted by the moderator</span>;
   return (
     <>
       <HearButton sound={driver.sound} />
@@ -224,13 +224,13 @@ function whyNoTag(driver: LiveDriver): string {
   if (driver.mayTag()) return '';
   switch (driver.status?.state) {
     case Status_State.PAUSED:
-      return 'paused: no tag can be set before the moderator resumes';
+      return 'paused: no tags until the moderator resumes';
     case Status_State.IDLE:
     case Status_State.STARTING:
     case Status_State.ENDING:
       return driver.model.session ? 'the session has ended' : 'no session is running';
     case Status_State.RECORDING:
-      return 'there is no picture yet to tag';
+      return 'no picture to tag yet';
     default:
       return 'not connected to the recorder';
   }
@@ -274,7 +274,7 @@ export function LateNotes({ watching }: { watching: Watching }) {
   const targets = () => noteTargets(watching);
   if (targets().length === 0) return null;
   return (
-    <aside aria-label="Notes on the session before">
+    <aside aria-label="Notes on the previous session">
       <Undelivered coder={watching.coder} />
       <NoteField coder={watching.coder} why={() => whyNoNote(watching)} targets={targets} />
     </aside>
@@ -284,7 +284,7 @@ export function LateNotes({ watching }: { watching: Watching }) {
 /** Keys available on a page of the running session. */
 export function observerKeys({ driver, coder }: Watching): KeyHelp {
   const running = driver.status?.session !== undefined && driver.status.session !== '';
-  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter begins a line'], ['/', 'choose whose tags are listed']] : [];
+  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter starts a new line'], ['/', 'filter tags and notes']] : [];
 }
 
 function useObserverKeys(
@@ -302,7 +302,7 @@ function useObserverKeys(
       return field ? '' : whyNoNote(watching);
     },
     '/': () => {
-      if (!driver.model.marks().some(({ act }) => layers(act))) return 'there are no tags or notes to choose from';
+      if (!driver.model.marks().some(({ act }) => layers(act))) return 'no tags or notes to filter';
       showTags();
       requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
       return '';
@@ -347,7 +347,7 @@ export function ObserveBody({
       <PrintHead part="session" title={printTitle(driver)} lines={printLines(driver, tab)} />
       <main class="work">
         <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
-        <aside class="side" aria-label="What was said and done">
+        <aside class="side" aria-label="Tags, notes and events">
           <div class="tabs">
             <TabList selected={tab} onChoose={setTab} />
             <span class="spring" />
@@ -366,7 +366,7 @@ export function ObserveBody({
               coder={coder}
               why={() => whyNoNote(watching)}
               targets={() => noteTargets(watching)}
-              about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
+              about={driver.status?.state === Status_State.PAUSED ? 'paused: you can add notes, but no tags' : ''}
             />
           )}
         </aside>
@@ -411,7 +411,7 @@ function SheetToggle({ isOpen, onToggle }: { isOpen: boolean; onToggle: () => vo
     <button
       type="button"
       class="quiet sheettoggle"
-      aria-label="Buttons for tags"
+      aria-label="Tag buttons"
       aria-expanded={isOpen}
       aria-controls="sheet"
       onClick={onToggle}
@@ -430,7 +430,7 @@ function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver;
 /* ---- print ---- */
 
 function printTitle({ model, status }: LiveDriver): string {
-  return model.session ? model.participant() || status?.participant || model.session : 'none is running';
+  return model.session ? model.participant() || status?.participant || model.session : 'no session running';
 }
 
 function printLines({ model }: LiveDriver, tab: Tab): string[] {

@@ -114,16 +114,16 @@ function OwnPage({ status }: { status: Status }) {
   if (status.ownPages === Status_OwnPages.HIDDEN)
     return (
       <Notice kind="error">
-        This page is on the display that is being recorded: the participant can see it. Its window is hidden in the
-        recording, as far as no other window covers it. Use another machine, or move the page away.
+        This page is on the recorded display: the participant can see it. The visible part of its window is hidden in
+        the recording. Use another machine, or move the page away.
       </Notice>
     );
   if (status.ownPages !== Status_OwnPages.UNKNOWN || elsewhere) return null;
   const running = status.state !== Status_State.IDLE;
   return (
     <Notice kind="error">
-      If this page is on the participant’s screen it {running ? 'is being recorded' : 'will be recorded'}: under Wayland
-      no window can be hidden, because the desktop does not tell where windows are. Open it on another machine.{' '}
+      If this page is on the participant’s screen, it {running ? 'is being recorded' : 'will be recorded'}: under Wayland
+      windows cannot be hidden, because their positions are not known. Open it on another machine.{' '}
       <button type="button" onClick={() => setElsewhere(true)}>
         It is on another screen
       </button>
@@ -139,15 +139,15 @@ function Ending({ status, act }: { status: Status; act: Do }) {
   return (
     <main class="start">
       <section class="card" aria-labelledby="ending-title">
-        <h2 id="ending-title">Session {status.session} waits for room on the disk</h2>
+        <h2 id="ending-title">Session {status.session} is waiting for disk space</h2>
         <p>
-          Nothing is captured any more. {length} of the session are in memory. Make room in the library’s folder, and
-          they are written by themselves.
+          Recording has ended. {length} of the session are still in memory. Free disk space in the library’s folder: they
+          are then written automatically.
         </p>
         {asking ? (
           <>
             <p role="alert">
-              <b>{length} will be lost for good</b>, and the session says so. What is on the disk already stays.
+              <b>{length} will be lost permanently</b>; the session records the loss. Data already on the disk is kept.
             </p>
             <div class="row">
               <button
@@ -158,16 +158,16 @@ function Ending({ status, act }: { status: Status; act: Do }) {
                   void act({ case: 'stop', value: { discard: true } });
                 }}
               >
-                Lose them and end the session
+                Discard and end session
               </button>
               <button type="button" ref={focusOnce} onClick={() => setAsking(false)}>
-                Wait for room
+                Keep waiting
               </button>
             </div>
           </>
         ) : (
           <button type="button" onClick={() => setAsking(true)}>
-            Give up what there is no room for …
+            Discard unwritten data …
           </button>
         )}
       </section>

@@ -51,10 +51,10 @@ export function Preflight({ driver }: { driver: LiveDriver }) {
   return (
     <section class="card doctor" aria-labelledby="doctor-title">
       <div class="row wrap">
-        <h2 id="doctor-title">What would be recorded</h2>
+        <h2 id="doctor-title">Recording check</h2>
         <span class="spring" />
-        <button type="button" disabled={!open || busy} data-why="it is being looked at" onClick={look}>
-          Look again
+        <button type="button" disabled={!open || busy} data-why="the check is running" onClick={look}>
+          Check again
         </button>
       </div>
       {trouble && <Notice kind="error">{trouble}</Notice>}
@@ -64,12 +64,12 @@ export function Preflight({ driver }: { driver: LiveDriver }) {
             src={picture}
             width={report?.pictureWidthPx}
             height={report?.pictureHeightPx}
-            alt="The participant’s screen as it is now"
+            alt="The participant’s current screen"
           />
-          <figcaption class="hint">As it is now. Shown only here and kept nowhere.</figcaption>
+          <figcaption class="hint">Current picture. Shown only here, not stored.</figcaption>
         </figure>
       ) : (
-        <div class="nopicture">{report ? 'no picture' : open ? 'looking …' : 'not connected'}</div>
+        <div class="nopicture">{report ? 'no picture' : open ? 'checking …' : 'not connected'}</div>
       )}
       <ul class="findings" aria-busy={busy}>
         {report?.findings.map((finding) => (

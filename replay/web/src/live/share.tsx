@@ -82,11 +82,13 @@ function Link({ link }: { link: string }) {
   const copy = async () => {
     const isCopied = await copyText(link);
     field.current?.select();
-    setCopied(isCopied ? 'Copied.' : 'This browser does not let the page copy. The link is selected: press Ctrl+C.');
+    setCopied(isCopied ? 'Copied.' : 'The browser blocked copying. The link is selected: press Ctrl+C.');
   };
   return (
     <>
-      <p class="hint">Who has it can watch, tag and write notes until it is revoked; it neither starts nor stops anything.</p>
+      <p class="hint">
+        Anyone with this link can watch, tag and write notes until it is revoked, but not start or stop anything.
+      </p>
       <div class="row">
         <input
           ref={field}
@@ -105,8 +107,8 @@ function Link({ link }: { link: string }) {
       </p>
       {LOOPBACK.test(location.hostname) && (
         <p class="notice warning">
-          It works on this machine only, unless its port is forwarded (ssh -L {location.port}:127.0.0.1:{location.port})
-          or a proxy serves it: open this page under the proxy’s name, and the link has that name.
+          This link works on this machine only, unless its port is forwarded (ssh -L {location.port}:127.0.0.1:{location.port})
+          or a proxy serves it. Behind a proxy, open this page under the proxy’s name to get a link with that name.
         </p>
       )}
       <button type="button" aria-expanded={isCode} onClick={() => setIsCode(!isCode)}>

@@ -17,7 +17,7 @@ const LAST_STUDY = 'study';
 
 const METHODS = [
   ['paper', 'signed on paper'],
-  ['page', 'given here, by the participant, on this page'],
+  ['page', 'given by the participant on this page'],
 ] as const;
 
 /** The participant's consent as filled in so far. */
@@ -84,11 +84,11 @@ interface Entered {
 function missingOf(driver: LiveDriver, { chosen, label, asked, agreed }: Entered): string[] {
   return [
     driver.connection.state !== 'open' && 'the connection to the recorder',
-    !chosen?.study && 'a study that can be used',
+    !chosen?.study && 'a usable study',
     !validName(label) && 'the participant',
-    asked && `whether it is the same person as ${asked.label}`,
-    modalitiesOf(agreed).length === 0 && 'what may be recorded',
-    agreed.uses.length === 0 && 'what it may be used for',
+    asked && `the choice of same or another person (${asked.label})`,
+    modalitiesOf(agreed).length === 0 && 'consent to recording',
+    agreed.uses.length === 0 && 'consent to a use',
   ].filter((one): one is string => typeof one === 'string');
 }
 
@@ -162,7 +162,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
           />
           <label class="check">
             <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />
-            pilot session: is kept, never counted
+            pilot session: kept, never counted
           </label>
           <StartButton missing={missing} busy={busy} />
           {starting && <CancelButton act={act} />}
@@ -191,7 +191,7 @@ function StartButton({ missing, busy }: { missing: readonly string[]; busy: bool
         class="primary big wide"
         aria-disabled={missing.length > 0 || busy}
         aria-describedby="start-missing"
-        data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'it is starting'}
+        data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'the session is starting'}
       >
         <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
       </button>
@@ -211,7 +211,7 @@ function Ended({ status }: { status: Status }) {
       </p>
       <div class="row wrap">
         <a class="button" href={`replay?session=${status.lastSession}`}>
-          Replay it
+          Open replay
         </a>
         <button type="button" class="primary" onClick={() => document.getElementById('participant')?.focus()}>
           Next participant
@@ -226,12 +226,11 @@ function FirstStudy({ folder, onAgain }: { folder: string; onAgain: () => void }
   return (
     <div class="notice info">
       <p>
-        <b>There is no study of yours yet.</b> A study is a file with tasks and codes. Make one to begin with, change it,
-        and look again:
+        <b>You have no study yet.</b> A study is a file with tasks and codes. Create one, edit it, then check again:
       </p>
       <code class="command">{`uxrec study new 'My study' --studies '${folder.replaceAll("'", "'\\''")}'`}</code>
       <button type="button" onClick={onAgain}>
-        Look again
+        Check again
       </button>
     </div>
   );
@@ -248,7 +247,7 @@ function StudyChoice({
   onChoose: (name: string) => void;
   onAgain: () => void;
 }) {
-  if (!list) return <p class="muted">Looking for studies …</p>;
+  if (!list) return <p class="muted">Loading studies …</p>;
   const isFirst = !list.studies.some((entry) => !entry.example);
   if (list.studies.length === 0) return <FirstStudy folder={list.folder} onAgain={onAgain} />;
   return (
@@ -269,18 +268,18 @@ function StudyChoice({
       {chosen?.trouble && (
         <div class="notice error" role="alert">
           <p>
-            <b>This study file cannot be used.</b> Mend it in <code>{list.folder}</code>, and look again:
+            <b>This study file cannot be used.</b> Correct it in <code>{list.folder}</code>, then check again:
           </p>
           <pre class="problems">{chosen.trouble}</pre>
           <button type="button" onClick={onAgain}>
-            Look again
+            Check again
           </button>
         </div>
       )}
       {chosen?.study && (
         <p class="muted">
           {chosen.study.tasks.length === 0
-            ? 'No tasks: time and success are not measured. The key “tasks” of the study file adds them.'
+            ? 'No tasks: time and success are not measured. Add tasks under the key “tasks” of the study file.'
             : `${count(chosen.study.tasks.length, 'task', 'tasks')}: ${chosen.study.tasks.map((task) => task.title).join(' · ')}`}
         </p>
       )}
@@ -317,7 +316,7 @@ function ConsentFields({
     <fieldset>
       <legend>Consent</legend>
       {text && (
-        <blockquote tabIndex={0} aria-label="The text of the consent">
+        <blockquote tabIndex={0} aria-label="Consent text">
           {text}
         </blockquote>
       )}
@@ -332,15 +331,15 @@ function ConsentFields({
           {words}
         </label>
       ))}
-      <p class="hint">The participant agrees that this is recorded:</p>
-      {check('the screen and the pointer (everything that is shown, typed text too)', 'screen')}
-      {check('clicks and what is clicked, scrolling, and the kind of each key (letter, digit, …), not which', 'input')}
-      {check('every key that is pressed, but for fields that are known to be for passwords', 'full', !agreed.input)}
+      <p class="hint">The participant agrees to the recording of:</p>
+      {check('the screen and the pointer (everything shown, including typed text)', 'screen')}
+      {check('clicks and clicked objects, scrolling, and the class of each key (letter, digit, …), not the key itself', 'input')}
+      {check('every key pressed, except in known password fields', 'full', !agreed.input)}
       {status?.sound ? (
         check(
           status.monitor
-            ? 'what is said, what else the microphone hears, and what the machine plays'
-            : 'what is said, and what else the microphone hears',
+            ? 'speech, other sounds at the microphone, and the machine’s sound'
+            : 'speech and other sounds at the microphone',
           'sound',
         )
       ) : (

@@ -66,7 +66,7 @@ export function TimeField({
           autocomplete="off"
           value={text ?? clock(ns - beginNs, 1)}
           aria-invalid={invalid}
-          title={invalid ? 'a time is like 12:31.4' : undefined}
+          title={invalid ? 'enter a time such as 12:31.4' : undefined}
           onInput={(event) => setText(event.currentTarget.value)}
           onChange={() => typed !== undefined && set(beginNs + typed)}
         />
@@ -74,7 +74,7 @@ export function TimeField({
       {nudge(-200n)}
       {nudge(200n)}
       {hereNs && (
-        <button type="button" class="small" aria-label={`Here is the ${label.toLowerCase()}`} title="where the replay is" onClick={() => set(hereNs())}>
+        <button type="button" class="small" aria-label={`Set ${label.toLowerCase()} to the time shown`} title="the time shown" onClick={() => set(hereNs())}>
           Here
         </button>
       )}
@@ -166,7 +166,7 @@ function OutcomeField({
 function FailureField({ attempt, change }: { attempt: Attempt; change: Change }) {
   return (
     <label>
-      How it failed
+      Kind of failure
       <select
         value={attempt.failure}
         onChange={(event) => void change({ failure: Number(event.currentTarget.value) })}
@@ -262,7 +262,7 @@ export function AttemptEditor({
       <div class="row wide">
         {corrected && (
           <button type="button" class="small" onClick={() => void change({ beginNs: 0n, endNs: 0n })}>
-            Back to the live times
+            Restore live times
           </button>
         )}
         <span class="spring" />
@@ -278,8 +278,8 @@ export function AttemptEditor({
 
 const PLACES: ReadonlyArray<[SessionInfo_Place, string]> = [
   [SessionInfo_Place.UNSPECIFIED, 'not stated'],
-  [SessionInfo_Place.LAB, 'the lab’s device'],
-  [SessionInfo_Place.OWN_DEVICE, 'their own device'],
+  [SessionInfo_Place.LAB, 'lab device'],
+  [SessionInfo_Place.OWN_DEVICE, 'participant’s own device'],
 ];
 
 const SITES: ReadonlyArray<[SessionInfo_Site, string]> = [
@@ -291,8 +291,8 @@ const SITES: ReadonlyArray<[SessionInfo_Site, string]> = [
 const THINKING: ReadonlyArray<[SessionInfo_ThinkAloudMode, string]> = [
   [SessionInfo_ThinkAloudMode.UNSPECIFIED, 'not stated'],
   [SessionInfo_ThinkAloudMode.NONE, 'none'],
-  [SessionInfo_ThinkAloudMode.CONCURRENT, 'while working'],
-  [SessionInfo_ThinkAloudMode.RETROSPECTIVE, 'afterwards'],
+  [SessionInfo_ThinkAloudMode.CONCURRENT, 'concurrent'],
+  [SessionInfo_ThinkAloudMode.RETROSPECTIVE, 'retrospective'],
 ];
 
 /* the equivalent values of format 1 */
@@ -362,7 +362,7 @@ async function rename(model: SessionModel, connection: Connection, old: string, 
 /** Reason for not storing a draft, or "". */
 function faultOf({ participant, excluded, excludedReason }: Draft): string {
   if (!validName(participant.trim())) return 'A pseudonym has letters, digits, spaces, - and _.';
-  return excluded && !excludedReason.trim() ? 'Why is it excluded?' : '';
+  return excluded && !excludedReason.trim() ? 'Enter a reason for the exclusion.' : '';
 }
 
 /** The draft of a session's facts, and its storing. */
@@ -456,7 +456,7 @@ function Counting({ draft, set }: DraftProps) {
     <>
       <label class="check wide">
         <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
-        pilot session: is kept, never counted
+        pilot session: kept, never counted
       </label>
       <label class="check wide">
         <input
@@ -464,11 +464,11 @@ function Counting({ draft, set }: DraftProps) {
           checked={draft.excluded}
           onChange={(event) => set({ excluded: event.currentTarget.checked })}
         />
-        excluded from the numbers
+        excluded from the metrics
       </label>
       {draft.excluded && (
         <label class="wide">
-          because
+          Reason
           <input
             value={draft.excludedReason}
             autocomplete="off"
@@ -499,7 +499,7 @@ export function SessionDetails({
   if (!draft)
     return (
       <dialog ref={dialog} class="asking" aria-label="Session details" onClose={onDone}>
-        <p>This session has no description that could be corrected.</p>
+        <p>This session has no details to correct.</p>
         <form method="dialog">
           <button type="submit">Close</button>
         </form>
@@ -529,7 +529,7 @@ export function SessionDetails({
         <DetailsText draft={draft} set={set} name="condition" title="Condition" />
         <DetailsChoice draft={draft} set={set} name="thinking" title="Think-aloud" choices={THINKING} />
         <DetailsChoice draft={draft} set={set} name="place" title="Device" choices={PLACES} />
-        <DetailsChoice draft={draft} set={set} name="site" title="Where" choices={SITES} />
+        <DetailsChoice draft={draft} set={set} name="site" title="Location" choices={SITES} />
         <Counting draft={draft} set={set} />
         {(wrong || refused) && (
           <p class="trouble wide" role="alert">

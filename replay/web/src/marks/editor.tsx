@@ -77,7 +77,7 @@ function OpportunityField({
 }) {
   return (
     <label>
-      Made at
+      Opportunity
       <select
         value={tag.opportunity || (tag.planned === Tag_Planned.UNPLANNED ? NONE : '')}
         onChange={(event) => {
@@ -263,7 +263,7 @@ export function MarkEditor({
       {tag && <TagFields coder={coder} tag={tag} first={first} save={save} />}
       <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <p class="hint wide">
-        <kbd>alt</kbd> <kbd>← →</kbd> earlier, later by 0.2 s
+        <kbd>alt</kbd> <kbd>← →</kbd> 0.2 s earlier, later
       </p>
       <NoteText text={noteText} onText={setNoteText} />
       <EditorButtons

@@ -121,7 +121,7 @@ export function EventList({
   beginNs,
   onGo,
   currentNs,
-  empty = 'Nothing yet: clicks, keys by class and scrolling come here.',
+  empty = 'No events yet. Clicks, keys by class and scrolling appear here.',
 }: {
   items: FeedItem[];
   beginNs: bigint;
@@ -186,7 +186,7 @@ function GapParts({
   const more = parts.length - PARTS_SHOWN;
   return (
     <details class="parts" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>each of them</summary>
+      <summary>list all</summary>
       {open && (
         <ol>
           {parts.slice(0, PARTS_SHOWN).map(({ atNs, text }, i) => (

@@ -50,14 +50,14 @@ export function MarkFilterBar({
   const used = new Set(marks.map(({ act }) => (act.body.case === 'tag' ? act.body.value.code : NOTES)));
   const codes = (coder.model.study?.codes ?? []).filter(({ id }) => used.has(id) || id === filter.kind);
   return (
-    <div class="filter" role="search" aria-label="Tags and notes">
+    <div class="filter" role="search" aria-label="Filter tags and notes">
       <select
         id="filter-author"
-        aria-label="By whom"
+        aria-label="Filter by author"
         value={filter.author}
         onChange={(event) => onFilter({ ...filter, author: event.currentTarget.value })}
       >
-        <option value="">people</option>
+        <option value="">all authors</option>
         <option value={OWN}>you</option>
         {othersOf(marks, coder.connection).map(([author, name]) => (
           <option key={author} value={author}>
@@ -66,11 +66,11 @@ export function MarkFilterBar({
         ))}
       </select>
       <select
-        aria-label="Of which code"
+        aria-label="Filter by code"
         value={filter.kind}
         onChange={(event) => onFilter({ ...filter, kind: event.currentTarget.value })}
       >
-        <option value="">codes</option>
+        <option value="">all codes</option>
         {codes.map(({ id, name }) => (
           <option key={id} value={id}>
             {name}

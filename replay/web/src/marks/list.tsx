@@ -18,7 +18,7 @@ function Removed({ coder }: { coder: Coder }) {
     <p class="row removed">
       <span>Removed: {coder.describe(coder.removed)}</span>
       <button type="button" class="small" onClick={() => coder.restore()}>
-        Bring it back <kbd>⇧Z</kbd>
+        Restore <kbd>⇧Z</kbd>
       </button>
     </p>
   );
@@ -155,11 +155,11 @@ export function MarkList({
       {!onGo && windowed.fresh > 0 && (
         <p class="fresh">
           <button type="button" class="primary small" onClick={windowed.toTop}>
-            ↑ {count(windowed.fresh, 'new one', 'new ones')}
+            ↑ {windowed.fresh} new
           </button>
         </p>
       )}
-      {!marks.length && <p class="empty">{inLayers.length ? 'None fits this choice.' : hint}</p>}
+      {!marks.length && <p class="empty">{inLayers.length ? 'No tag or note matches the filter.' : hint}</p>}
       {marks.length > 0 && (
         <Rows
           slots={windowed.slots}

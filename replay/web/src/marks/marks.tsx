@@ -94,7 +94,7 @@ export class Coder {
     if (act) this.#view.reveal(act.id);
     const row = act && panel.querySelector<HTMLElement>(`[data-act="${act.id}"]`);
     if (act) (row ?? panel).scrollIntoView({ block: 'nearest' });
-    return isSeen(row ?? panel) ? '' : 'the list of tags is covered: close what lies over it first';
+    return isSeen(row ?? panel) ? '' : 'the list of tags is covered: close the panel over it first';
   }
 
   /* ---- tags and notes ---- */
@@ -102,7 +102,7 @@ export class Coder {
   /** @return the reason for failing, or "" */
   tag(code: string): string {
     const moment = this.moment();
-    if (!moment) return 'there is no picture yet to tag';
+    if (!moment) return 'no picture to tag yet';
     const attempt = this.model.attemptAt(moment.mediaNs)?.id ?? '';
     const act = tagAct(this.layer, code, moment, attempt);
     void this.put(act);
@@ -158,7 +158,7 @@ export class Coder {
   recovered(isSeen = false): string {
     return this.#changeLast(
       (tag) => recovery(!tag.recovered),
-      'no tag of yours that the participant recovered from',
+      'no tag of yours to mark as recovered',
       isSeen,
     );
   }
@@ -174,7 +174,7 @@ export class Coder {
     if (entry.trouble) {
       const isChange = entry.before !== undefined || entry.stored;
       this.model.forget(entry.act.id);
-      return `Given up: ${isChange ? 'the change of ' : ''}${this.describe(entry.act)}`;
+      return `Discarded: ${isChange ? 'the change of ' : ''}${this.describe(entry.act)}`;
     }
     void this.remove(entry.act);
     return '';
@@ -200,7 +200,7 @@ export class Coder {
   /** Restore the last removed act, as a new one with all its fields. @return the reason for failing, or "" */
   restore(): string {
     const act = this.removed;
-    if (!act) return 'nothing was removed that could be brought back';
+    if (!act) return 'nothing to restore';
     const why = this.unseen();
     if (why) return why;
     this.model.own.forgetRemoved(act.id);
@@ -212,7 +212,7 @@ export class Coder {
   async bringBack(act: Act): Promise<string> {
     const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
     const reason = await this.put(again);
-    if (!reason) hints.show(`Brought back: ${this.describe(again)}`);
+    if (!reason) hints.show(`Restored: ${this.describe(again)}`);
     return reason;
   }
 
@@ -262,7 +262,7 @@ export class Coder {
     const own = this.model.own.ids().map((id) => this.model.entry(id)?.act);
     const last = own.find((act) => act && this.opportunities(act).length > 0);
     const ids = last ? [last.id] : others.map(({ act }) => act.id);
-    if (!ids.length) return 'no error of yours in a task whose study names opportunities';
+    if (!ids.length) return 'no error of yours in a task with opportunities';
     this.ask(ids);
     return '';
   }
@@ -292,12 +292,12 @@ export class Coder {
     return [
       ...codes.map(({ key, name }) => [key.toUpperCase(), name] as const),
       ['0 1 2 3 4', `impact of your last tag: ${IMPACTS.join(', ')}`],
-      ['R', 'the participant recovered from your last tag'],
+      ['R', 'mark your last tag as recovered'],
       ...(this.model.study?.tasks.some(({ opportunities }) => opportunities.length)
-        ? [['Enter', 'the opportunity at which your last error was made'] as const]
+        ? [['Enter', 'choose the opportunity of your last error'] as const]
         : []),
-      ['Z', 'take your last tag or note back'],
-      ['shift+Z', 'bring back what was removed last'],
+      ['Z', 'undo your last tag or note'],
+      ['shift+Z', 'restore the last removed tag or note'],
     ];
   }
 }

@@ -94,7 +94,7 @@ function useNote(coder: Coder, why: () => string, targets: () => readonly NoteTa
     const refusal = await coder.note(session, moment, text, isFree);
     setRefused(isFree() ? refusal : '');
     if (refusal && isFree()) type(text, moment, session);
-    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the session before'}`);
+    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the previous session'}`);
   };
   return { draft, refused, choices, target: chosenOf(choices), choose, type, submit };
 }
@@ -153,7 +153,7 @@ export function NoteField({
           void submit();
         }}
       />
-      <button type="submit" disabled={!draft.text.trim()} title="Enter adds the note, Shift+Enter begins a line">
+      <button type="submit" disabled={!draft.text.trim()} title="Enter adds the note, Shift+Enter starts a new line">
         Add
       </button>
       {refused && (

@@ -53,7 +53,7 @@ function Question({ coder, act, rest }: { coder: Coder; act: Act; rest: readonly
     <section class="opportunitylist" aria-label="Opportunity of an error">
       <p role="status">
         <b>{what}</b>: at which opportunity?
-        {rest.length > 0 && <span class="muted"> {rest.length} more after it</span>}
+        {rest.length > 0 && <span class="muted"> {rest.length} more to judge</span>}
       </p>
       <div class="row wrap">
         {shown.map((one, i) => (
@@ -65,7 +65,7 @@ function Question({ coder, act, rest }: { coder: Coder; act: Act; rest: readonly
           <kbd>0</kbd> none of them
         </button>
         <button type="button" class="quiet" onClick={goOn}>
-          <kbd>Enter</kbd> {more ? 'more of them' : rest.length > 0 ? 'next one' : 'later'}
+          <kbd>Enter</kbd> {more ? 'show more' : rest.length > 0 ? 'next error' : 'later'}
         </button>
         <button type="button" class="quiet" onClick={close}>
           <kbd>Esc</kbd> close

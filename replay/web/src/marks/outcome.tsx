@@ -93,7 +93,7 @@ export function LookAgain({
     <div
       class="outcomes lookagain"
       role="group"
-      aria-label="Look again"
+      aria-label="Check the outcome"
       onKeyDown={(event) => {
         if (event.key === 'Escape') onCancel();
         else if (event.key === 'Enter' && event.shiftKey) onEnd(chosen);
@@ -117,7 +117,7 @@ export function LookAgain({
         {outcomeName(doubt.instead)} <kbd>↵</kbd>
       </button>
       <button type="button" onClick={() => onEnd(chosen)}>
-        {outcomeName(chosen)} all the same <kbd>⇧↵</kbd>
+        {outcomeName(chosen)} anyway <kbd>⇧↵</kbd>
       </button>
       <button type="button" class="quiet" onClick={onCancel}>
         back <kbd>Esc</kbd>
@@ -164,7 +164,7 @@ export function Outcomes({
     >
       {success && <p class="hint">Success: {success}</p>}
       {driver.status?.interruption && (
-        <p class="hint">An interruption is open: its time is not counted, and it goes on after the task.</p>
+        <p class="hint">An interruption is running: its time is not counted, and it continues after the task.</p>
       )}
       {OUTCOMES.slice(0, COUNTED + 1).map(([outcome, name], i) => (
         <button
@@ -199,7 +199,7 @@ function unfinished(driver: LiveDriver): string[] {
   );
   const waiting = model.waiting();
   return [
-    ...(left.length > 0 ? [`Not tried: ${left.map((task) => task.title).join(', ')}`] : []),
+    ...(left.length > 0 ? [`Not attempted: ${left.map((task) => task.title).join(', ')}`] : []),
     ...(open.length > 0 ? [`Without an outcome: ${open.map(({ attempt }) => model.task(attempt.task)?.title ?? attempt.task).join(', ')}`] : []),
     ...(status?.interruption ? ['The interruption ends with the session.'] : []),
     ...(waiting > 0 ? [`Not stored yet: ${waiting}. They are sent when the connection is back.`] : []),
@@ -224,7 +224,7 @@ function Endings({
       {success && <p class="hint">Success: {success}</p>}
       {OUTCOMES.map(([outcome, name], i) => (
         <Fragment key={outcome}>
-          {i === COUNTED && <p class="hint">In no rate, and listed:</p>}
+          {i === COUNTED && <p class="hint">Listed, but not counted in rates:</p>}
           <label class="check">
             <input
               type="radio"
@@ -335,7 +335,7 @@ export function StopPanel({
     >
       <h2 id="stop-title">End the session?</h2>
       <p class="hint">
-        The recording ends now, for good, and is kept. Notes can still be written for five minutes.
+        The recording ends and is kept; it cannot be resumed. Notes can be added for five minutes.
       </p>
       {isAsked && (
         <Endings

@@ -13,7 +13,7 @@ export type Mark = ReturnType<SessionModel['marks']>[number];
 function watchingText(tag: Tag): string {
   if (tag.watching === Tag_Watching.ROOM) return 'set in the room';
   if (tag.watching === Tag_Watching.STREAM && tag.lagUs > 0n)
-    return `as it was seen, ${lag(Number(tag.lagUs) / 1000)} behind`;
+    return `as seen, ${lag(Number(tag.lagUs) / 1000)} behind`;
   return '';
 }
 
@@ -149,7 +149,7 @@ function Refused({ coder, act, trouble }: { coder: Coder; act: Act; trouble: str
           Try again
         </button>
         <button type="button" class="small quiet" onClick={() => coder.model.forget(act.id)}>
-          Give it up
+          Discard
         </button>
       </div>
     </div>

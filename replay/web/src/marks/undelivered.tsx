@@ -13,11 +13,11 @@ export function Undelivered({ coder }: { coder: Coder }) {
       {waiting > 0 && (
         <Notice kind="warning">
           {count(waiting, 'tag or note waits', 'tags and notes wait')} for the connection, and will be stored when it is
-          back. They are kept in this tab, also when it is loaded again.
+          back. This tab keeps them, also after a reload.
         </Notice>
       )}
-      {coder.trouble && <Notice kind="error">The last one was not stored: {coder.trouble}</Notice>}
-      {model.lost && <Notice kind="error">A tag or note of the session before was not stored: {model.lost}</Notice>}
+      {coder.trouble && <Notice kind="error">The last change was not stored: {coder.trouble}</Notice>}
+      {model.lost && <Notice kind="error">A tag or note of the previous session was not stored: {model.lost}</Notice>}
     </>
   );
 }

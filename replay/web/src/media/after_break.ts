@@ -19,12 +19,12 @@ export function afterBreak(before: Before, now: Status, run: string): string {
   const restarted = before.run !== run;
   if (before.session && now.session === before.session)
     return restarted && now.killedToNs > before.killedToNs
-      ? `The recorder was killed and started again. The session goes on; ${clock(now.killedToNs - now.killedFromNs)} min of it were not recorded.`
+      ? `The recorder was killed and restarted. The session continues; ${clock(now.killedToNs - now.killedFromNs)} min of it were not recorded.`
       : '';
   const ended =
     now.lastSession === before.session
-      ? `The session ended meanwhile: ${now.lastReason || 'no reason is known'}.`
-      : 'The recorder was started again, and does not go on with the session. The library has what was recorded of it.';
+      ? `The session ended meanwhile: ${now.lastReason || 'unknown reason'}.`
+      : 'The recorder was restarted and does not continue the session. Its recording is in the library.';
   if (before.session && now.session) return `${ended} Another session is running now.`;
   if (before.session) return ended;
   return restarted ? 'The recorder was started again meanwhile.' : '';

@@ -61,7 +61,7 @@ export function codecName(format: string, data: Uint8Array): string | undefined 
 /** Advice to the user when the browser lacks a decoder for this codec. */
 function advice(codec: string): string {
   if (/^(avc1\.f4|av01\.1)/i.test(codec))
-    return 'The session is recorded with the colour of every pixel (4:4:4), which not every browser can show: use Chromium.';
+    return 'The session is recorded in full chroma (4:4:4), which not every browser can decode: use Chromium.';
   return codec.startsWith('av01') ? 'The session is recorded as AV1, which not every browser can show: use Chromium.' : '';
 }
 

@@ -77,7 +77,7 @@ export function Meter({ peakDb, rmsDb, label }: { peakDb: number; rmsDb: number;
       aria-valuemin={FLOOR_DB}
       aria-valuemax={0}
       aria-valuenow={Math.round(Math.max(FLOOR_DB, peakDb))}
-      aria-valuetext={peakDb <= FLOOR_DB ? 'nothing' : `${Math.round(peakDb)} decibels`}
+      aria-valuetext={peakDb <= FLOOR_DB ? 'silence' : `${Math.round(peakDb)} decibels`}
     >
       <i class="peak" style={{ width: `${100 * share(peakDb)}%` }} />
       <i class={peakDb > -1 ? 'rms clips' : 'rms'} style={{ width: `${100 * share(rmsDb)}%` }} />
@@ -92,7 +92,7 @@ export function LiveMeter({ levels }: { levels: Levels }) {
   const trouble = levels.trouble();
   return (
     <span class="levels" title={levels.device}>
-      <Meter peakDb={levels.peakDb} rmsDb={levels.rmsDb} label="Loudness of the sound" />
+      <Meter peakDb={levels.peakDb} rmsDb={levels.rmsDb} label="Sound level" />
       <span role="status" class="soundtrouble">
         {trouble}
       </span>
@@ -104,8 +104,8 @@ export function LiveMeter({ levels }: { levels: Levels }) {
 export function CheckedMeter({ meter }: { meter: SoundMeter }) {
   return (
     <span class="levels">
-      <Meter peakDb={meter.peakDb} rmsDb={meter.rmsDb} label="Loudness of the microphone" />
-      <span class="figure muted">{meter.peakDb <= -127 ? 'nothing' : `${Math.round(meter.peakDb)} dB`}</span>
+      <Meter peakDb={meter.peakDb} rmsDb={meter.rmsDb} label="Microphone level" />
+      <span class="figure muted">{meter.peakDb <= -127 ? 'silence' : `${Math.round(meter.peakDb)} dB`}</span>
     </span>
   );
 }

@@ -116,7 +116,7 @@ export class Connection extends Emitter {
     const request = this.#nextRequest++;
     return new Promise((resolve, reject) => {
       if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) {
-        reject(new Error('there is no connection to the recorder'));
+        reject(new Error('not connected to the recorder'));
         return;
       }
       this.#pending.set(request, { isPart, resolve, reject });
@@ -230,7 +230,7 @@ export class Connection extends Emitter {
     clearInterval(this.#pinger);
     clearInterval(this.#watchdog);
     for (const pending of this.#pending.values())
-      pending.reject(new Error('the connection to the recorder broke'));
+      pending.reject(new Error('the connection to the recorder was lost'));
     this.#pending.clear();
     this.#topics.clear();
     /* keep the clock estimate: it dates tags made offline */

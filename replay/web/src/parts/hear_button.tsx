@@ -12,7 +12,7 @@ export function HearButton({ sound }: { sound: Sound }) {
       <button
         type="button"
         aria-pressed={sound.hearing}
-        title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
+        title={sound.hearing ? 'You hear the participant; this affects only you' : 'Hear the participant'}
         onClick={() => void (sound.hearing ? sound.hush() : sound.hear())}
       >
         <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}

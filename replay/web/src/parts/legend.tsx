@@ -3,9 +3,9 @@
 import { Screen_HiddenReason as Reason } from '../../gen/protocol/screen_pb';
 
 const REASONS = new Map<Reason, string>([
-  [Reason.PLACE, 'places that the study hides'],
+  [Reason.PLACE, 'areas hidden by the study'],
   [Reason.WINDOW, 'windows that match the study’s rules, and other windows of their programs'],
-  [Reason.PASSWORD, 'the window with the focus, while a password may be typed there'],
+  [Reason.PASSWORD, 'the focused window, while a password may be typed there'],
   [Reason.OWN_PAGE, 'the moderator’s own page'],
 ]);
 
@@ -30,7 +30,7 @@ export function HiddenLegend({ reasons }: { reasons: readonly Reason[] }) {
 
 /** Keys common to all pictures. */
 export const PICTURE_KEYS = [
-  ['+ -', 'picture larger, smaller, as control and the wheel; with the focus in it the arrow keys move it'],
+  ['+ -', 'enlarge, reduce the picture, also by ctrl and the wheel; arrow keys move it while it has the focus'],
   ['shift+Enter', 'full screen; Esc leaves it'],
 ] as const;
 
@@ -44,25 +44,25 @@ export function PictureHelp() {
           <dt>
             <span class="ring" aria-hidden="true" /> orange ring
           </dt>
-          <dd>a click of the left button, or a touch</dd>
+          <dd>left click, or touch</dd>
         </div>
         <div>
           <dt>
             <span class="ring other" aria-hidden="true" /> blue ring
           </dt>
-          <dd>a click of another button</dd>
+          <dd>click of another button</dd>
         </div>
         <div>
           <dt>
             <span class="keychip">letter ×3</span>
           </dt>
-          <dd>keys that were pressed, by their class; which keys only where that is recorded</dd>
+          <dd>pressed keys by class; the keys themselves only where recorded</dd>
         </div>
         <div>
           <dt>
             <span class="swatch" aria-hidden="true" /> grey area
           </dt>
-          <dd>hidden: “hidden areas” above the picture has the reasons</dd>
+          <dd>hidden: see “hidden areas” above the picture for the reasons</dd>
         </div>
       </dl>
     </>

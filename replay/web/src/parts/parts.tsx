@@ -103,7 +103,7 @@ function HelpButton({ help }: { help: KeyHelp }) {
       <dialog ref={dialog} aria-labelledby="help-title" class="help">
         <h2 id="help-title">Keys</h2>
         <dl>
-          {[...help, ...(help.length > 0 ? PICTURE_KEYS : []), ['?', 'these keys'] as const].map(([keys, meaning]) => (
+          {[...help, ...(help.length > 0 ? PICTURE_KEYS : []), ['?', 'show these keys'] as const].map(([keys, meaning]) => (
             <div key={keys}>
               <dt>
                 {keys.split(' ').map((key) => (
@@ -115,7 +115,7 @@ function HelpButton({ help }: { help: KeyHelp }) {
           ))}
         </dl>
         {help.length > 0 && <PictureHelp />}
-        {help.length > 0 && <p>In a text field, letters are text: there every code works as alt + letter.</p>}
+        {help.length > 0 && <p>In a text field, press alt + letter for a code.</p>}
         <form method="dialog">
           <button type="submit">Close</button>
         </form>
@@ -182,7 +182,7 @@ export function onlyByButton(event: KeyboardEvent): void {
   if (event.key !== 'Enter' || !(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
   event.preventDefault();
   const button = event.target.form?.querySelector('button[type=submit]')?.textContent?.trim();
-  hints.show(`Enter does not press “${button}”: Tab leads to it`);
+  hints.show(`Enter does not press “${button}”: press Tab to reach it`);
 }
 
 /* ---- codes ---- */
@@ -357,7 +357,7 @@ function limitsOf(estimate: Estimate, format: (value: number) => string): string
 function sizeOf(estimate: Estimate, of: string, isRate: boolean): string {
   const size = isRate ? `${roundShort(estimate.x)} of ${roundShort(estimate.n)} ${of}` : `n = ${roundShort(estimate.n)} ${of}`;
   return estimate.nEffective > 0
-    ? `${size} by ${estimate.participants} participants, as sure as ${roundShort(estimate.nEffective)} independent ones`
+    ? `${size} by ${estimate.participants} participants, effective n = ${roundShort(estimate.nEffective)}`
     : size;
 }
 
@@ -385,7 +385,7 @@ export function Interval({
     return (
       <div class="interval">
         <span class="what">{label}</span>
-        <span class="none">{[estimate?.why ?? 'not known', note].filter(Boolean).join('; ')}</span>
+        <span class="none">{[estimate?.why ?? 'unknown', note].filter(Boolean).join('; ')}</span>
       </div>
     );
   const isRate = axis === SHARE_AXIS;

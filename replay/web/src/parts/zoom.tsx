@@ -154,8 +154,8 @@ export function ZoomBar({ zoom }: { zoom: Zoom }) {
       <button
         type="button"
         class="factor"
-        aria-label={zoom.factor ? `${percent}: make it fit` : 'fit: show 100 %'}
-        title={zoom.factor ? 'Make it fit' : 'Show 100 %'}
+        aria-label={zoom.factor ? `${percent}: fit the picture` : 'fit: show 100 %'}
+        title={zoom.factor ? 'Fit the picture' : 'Show 100 %'}
         onClick={() => zoom.set(zoom.factor ? 0 : 1)}
       >
         {zoom.factor ? percent : 'fit'}

@@ -13,8 +13,8 @@ const USUAL_NS = 2_000_000_000n;
 
 /** Fault of a span that was typed, or "". */
 function faultOf(fromNs: bigint | undefined, toNs: bigint | undefined, lengthNs: bigint): string {
-  if (fromNs === undefined || toNs === undefined) return 'a time is like 12:31.40';
-  if (fromNs >= toNs) return 'it ends before it begins';
+  if (fromNs === undefined || toNs === undefined) return 'enter a time such as 12:31.40';
+  if (fromNs >= toNs) return 'the end must be after the begin';
   return toNs > lengthNs + 10_000_000n ? `the session is ${clock(lengthNs, 2)} long` : '';
 }
 
@@ -106,7 +106,7 @@ export function BleepForm({
       <EndField name="From" value={from} isWrong={isWrong} here={here} button="From here" inputRef={first} onChange={setFrom} />
       <EndField name="to" value={to} isWrong={isWrong} here={here} button="Until here" onChange={setTo} />
       <label>
-        because of
+        Reason
         <input
           value={reason}
           maxLength={200}
@@ -116,7 +116,7 @@ export function BleepForm({
         />
       </label>
       <button type="submit" class="primary" disabled={isWrong}>
-        Bleep it
+        Add bleep
       </button>
       <button type="button" onClick={onDone}>
         Cancel
@@ -143,7 +143,7 @@ export function BleepList({
   if (!bleeps.length) return null;
   return (
     <section class="bleeps" aria-labelledby="bleeps-title">
-      <h2 id="bleeps-title">Bleeped</h2>
+      <h2 id="bleeps-title">Bleeps</h2>
       <ul>
         {bleeps.map(({ act, stored, waiting, trouble }) => {
           const { fromNs, toNs, reason } = act.body.value;
@@ -163,10 +163,10 @@ export function BleepList({
                   <button
                     type="button"
                     class="small"
-                    aria-label={`Take back the bleep at ${from}`}
+                    aria-label={`Remove the bleep at ${from}`}
                     onClick={() => void (trouble ? model.forget(act.id) : coder.put(removeAct(act)))}
                   >
-                    Take back
+                    Remove
                   </button>
                 )}
               </div>

@@ -208,7 +208,7 @@ function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale
         const { fromNs, toNs, note, stopsClock } = act.body.value;
         const endNs = toNs || scale.endNs;
         if (!stopsClock || !scale.isIn(fromNs, endNs)) return null;
-        const words = `interrupted for ${clock(endNs - fromNs, 1)}, no time on task`;
+        const words = `interrupted for ${clock(endNs - fromNs, 1)}, not counted as time on task`;
         return (
           <span
             key={act.id}
@@ -425,7 +425,7 @@ function Playhead({ driver, player, scale }: { driver: RecordedDriver; player: P
       aria-valuemin={0}
       aria-valuemax={Number((driver.endNs - driver.beginNs) / 1_000_000n) / 1000}
       aria-valuenow={Math.round(seconds * 10) / 10}
-      aria-valuetext={`${clock(now - driver.beginNs, 1)}${pending ? ', its picture is not there yet' : ''}`}
+      aria-valuetext={`${clock(now - driver.beginNs, 1)}${pending ? ', picture not loaded yet' : ''}`}
       onKeyDown={(event) => {
         const moves: Record<string, bigint> = {
           ArrowLeft: -STEP_NS,

@@ -34,7 +34,7 @@ const STEP_NS = 5_000_000_000n;
 
 const PLAYER_KEYS: KeyHelp = [
   ['space', 'play, pause'],
-  ['← →', 'five seconds back, on'],
+  ['← →', 'five seconds back, forward'],
   ['shift+← shift+→', 'previous, next click'],
   [', .', 'previous, next picture'],
   ['[ ]', 'slower, faster'],
@@ -89,7 +89,7 @@ function useReplayKeys(driver: RecordedDriver, coder: Coder, layers: (act: Act) 
     const at = SPEEDS.indexOf(driver.speed as (typeof SPEEDS)[number]);
     const speed = SPEEDS[at + by];
     if (speed) driver.setSpeed(speed);
-    return speed ? '' : `${driver.speed}× is as ${by > 0 ? 'fast' : 'slow'} as it plays`;
+    return speed ? '' : `${driver.speed}× is the ${by > 0 ? 'highest' : 'lowest'} speed`;
   };
   const toggle = () => (driver.playing ? driver.pause() : driver.play());
   const whenOpen = (command: () => unknown) => () => driver.whyClosed() || command();
@@ -99,7 +99,7 @@ function useReplayKeys(driver: RecordedDriver, coder: Coder, layers: (act: Act) 
   const seek = (to: () => bigint) => whenOpen(() => driver.seek(to()));
   const copyLink = async () => {
     const link = momentLink(driver.nowNs() - driver.beginNs);
-    hints.show((await copyText(link)) ? `Copied: ${link}` : `This browser did not let it be copied: ${link}`);
+    hints.show((await copyText(link)) ? `Copied: ${link}` : `The browser blocked copying: ${link}`);
   };
   useKeys({
     ...coder.keys(() => driver.whyNoTag(), () => coder.notJudged(layers)),
@@ -247,7 +247,7 @@ function SessionHead({
       lines={[
         `Study: ${model.study?.name || 'none'}`,
         `Recorded: ${date(summary.beginNs)}`,
-        `Layers: ${name}’s, with its numbers${others ? '; all others' : ''}`,
+        `Layers: ${name}’s, with its metrics${others ? '; all others' : ''}`,
         `Picture and task: at ${clock(driver.seenNs() - driver.beginNs)}`,
       ]}
     />
@@ -356,7 +356,7 @@ function Tools({
       <button
         type="button"
         disabled={!ready}
-        title="Copy a link to this moment (shift+L); it has no key in it"
+        title="Copy a link to this moment, without an access key (shift+L)"
         onClick={onCopyLink}
       >
         Copy link
@@ -366,7 +366,7 @@ function Tools({
           type="button"
           aria-pressed={captions.isShown}
           aria-label="CC captions"
-          title={captions.isShown ? 'Hide the captions' : 'Show what is said below the picture'}
+          title={captions.isShown ? 'Hide the captions' : 'Show captions below the picture'}
           onClick={captions.toggle}
         >
           CC
@@ -378,7 +378,7 @@ function Tools({
           ref={bleeping.button}
           disabled={!ready}
           aria-expanded={bleeping.isOpen}
-          title="Keep a span of the sound from everybody, such as a name that was said"
+          title="Remove the sound of a span, such as a spoken name, from replays and exports"
           onClick={() => bleeping.setOpen(!bleeping.isOpen)}
         >
           Bleep…
@@ -408,8 +408,8 @@ function Closed({ driver }: { driver: RecordedDriver }) {
     <>
       {driver.trouble && (
         <Notice kind="error">
-          This session cannot be shown: {driver.trouble}. If its folder was moved or deleted, it is not in the library any
-          more. <a href="library">Back to the library</a>
+          This session cannot be shown: {driver.trouble}. If its folder was moved or deleted, it is no longer in the
+          library. <a href="library">Back to the library</a>
         </Notice>
       )}
       {driver.connection.state === 'refused' && <Notice kind="error">{refusalText(driver.connection)}</Notice>}
@@ -425,14 +425,14 @@ function Damage({ summary }: { summary: SessionSummary }) {
     <>
       {summary.trouble && (
         <Notice kind="warning">
-          Part of this recording is damaged: {summary.trouble}. The rest plays. <code>uxrec verify</code> lists what is
-          damaged, <code>uxrec recover</code> makes a file of what can be read.
+          Part of this recording is damaged: {summary.trouble}. The rest can be played. <code>uxrec verify</code> lists
+          the damage, <code>uxrec recover</code> saves the readable part.
         </Notice>
       )}
       {health === SessionSummary_Health.UNFINISHED && (
         <Notice kind="warning">
           The end of this recording is missing: it stops at {clock(summary.endNs - summary.beginNs)}, where the recorder was
-          ended or the disk was full. All up to there is here.
+          ended or the disk was full. Everything before is kept.
         </Notice>
       )}
       {lost && <p class="lost" role="status">Lost: {lost}</p>}

@@ -238,7 +238,7 @@ function ListOfTab({
           beginNs={driver.beginNs}
           onGo={onGo}
           currentNs={rows.now}
-          empty="No events: nothing of the input was recorded in this session, or nothing was done."
+          empty="No events: no input was recorded in this session, or none occurred."
         />
       );
     case 'transcript':

@@ -137,9 +137,9 @@ export function SearchResults({ search, beginNs, onGo }: { search: Search; begin
   return (
     <div class="hits" ref={list}>
       <p class="hint" role="status">
-        {total ? `${total} ${total === 1 ? 'hit' : 'hits'}: ↑ ↓ choose, Enter jumps, Esc leaves` : `Nothing has “${query.trim()}”. Esc leaves`}
+        {total ? `${total} ${total === 1 ? 'result' : 'results'}: ↑ ↓ choose, Enter jumps, Esc closes` : `No results for “${query.trim()}”. Esc closes`}
       </p>
-      <div id="hits" role="listbox" aria-label="Hits">
+      <div id="hits" role="listbox" aria-label="Search results">
         {found.map(({ kind, items, count }) => (
           <div key={kind} role="group" aria-label={`${TITLES[kind]}: ${count}`}>
             <h3 aria-hidden="true">

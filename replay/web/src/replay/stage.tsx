@@ -37,10 +37,10 @@ export function ReplayStage({
     covered = <None text={driver.undecodable} />;
   } else if (driver.timeline && !driver.pictures.length) {
     text = 'No picture: the screen was not recorded';
-    covered = <None text="The screen was not recorded in this session. Input, sound and tags are there all the same." />;
+    covered = <None text="The screen was not recorded in this session. Input, sound and tags are available if recorded." />;
   } else if (driver.pictureMissing) {
     text = 'No picture: this part of the recording cannot be read';
-    covered = <None text="This part of the recording is damaged: its pictures cannot be read. Go on to a later moment." />;
+    covered = <None text="This part of the recording is damaged: its pictures cannot be read. Continue at a later moment." />;
   } else if (seekingNs !== undefined) {
     text = driver.seenNs() > 0n ? `The participant’s screen at ${time(driver.seenNs())}, seeking to ${time(seekingNs)}` : `Seeking to ${time(seekingNs)}`;
   }

@@ -175,7 +175,7 @@ function TaskTitle({ title, isOpen, onFold }: { title: string; isOpen: boolean; 
         type="button"
         class="quiet small"
         aria-expanded={isOpen}
-        aria-label={isOpen ? 'Fold the task away' : 'Unfold the task'}
+        aria-label={isOpen ? 'Collapse the task' : 'Expand the task'}
         onClick={onFold}
       >
         <Icon name={isOpen ? 'up' : 'down'} />
@@ -191,7 +191,7 @@ function Doubt({ contradictions, onUnfold }: { contradictions: readonly string[]
       type="button"
       class="small doubt"
       title={contradictions.join('\n')}
-      aria-label={`Unfold the task: ${contradictions.join('; ')}`}
+      aria-label={`Expand the task: ${contradictions.join('; ')}`}
       onClick={onUnfold}
     >
       !
@@ -271,7 +271,7 @@ function Numbers({ row, others }: { row: AttemptMetrics; others: number }) {
       </span>
       {leftOutS > LEFT_OUT_S && (
         <span class="unfolded" title="pauses and interruptions">
-          {duration(BigInt(Math.round(leftOutS * 1e9)))} of breaks left out
+          {duration(BigInt(Math.round(leftOutS * 1e9)))} of breaks excluded
         </span>
       )}
       <span class="unfolded">{row.clicksRecorded ? count(row.clicks, 'click', 'clicks') : 'clicks not recorded'}</span>
@@ -349,7 +349,7 @@ function Opportunities({
             for (const { opportunity, score, isScored } of checks) if (!isScored) put(score, opportunity.id, false);
           }}
         >
-          The others were not met
+          Mark the others as not met
         </button>
       )}
     </fieldset>

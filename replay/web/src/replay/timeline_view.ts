@@ -62,7 +62,7 @@ export function useTimelineView(driver: RecordedDriver, player: Player, track: {
   const zoom = (factor: number, aroundNs = driver.nowNs()) => {
     const next = zoomed(view, whole, factor, aroundNs);
     setChosen(next.lengthNs === lengthNs ? undefined : next);
-    if (next.lengthNs === view.lengthNs) hints.show(factor > 1 ? 'This is as near as it gets' : 'The whole session is shown');
+    if (next.lengthNs === view.lengthNs) hints.show(factor > 1 ? 'Maximum zoom is reached' : 'The whole session is shown');
   };
   const zoomIn = () => zoom(ZOOM);
   const zoomOut = () => zoom(1 / ZOOM);

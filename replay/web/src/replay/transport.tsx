@@ -30,7 +30,7 @@ export function Transport({
     </button>
   );
   return (
-    <div class="transport" role="group" aria-label="Playing">
+    <div class="transport" role="group" aria-label="Playback">
       <div class="row">
         <button
           type="button"
@@ -44,7 +44,7 @@ export function Transport({
         <span
           class={`figure now ${driver.seekingNs === undefined ? '' : 'pending'}`}
           data-now-ns={String(driver.nowNs())}
-          title={driver.seekingNs === undefined ? undefined : 'The picture of this time is not there yet'}
+          title={driver.seekingNs === undefined ? undefined : 'The picture at this time is not loaded yet'}
         >
           {clock(driver.nowNs() - driver.beginNs, 2)}
         </span>
@@ -87,21 +87,21 @@ function Skips({ driver }: { driver: RecordedDriver }) {
       </span>
     </label>
   );
-  const both = 'With both, only what is idle and silent is passed over.';
+  const both = 'With both, only spans that are idle and silent are skipped.';
   return (
     <div class="row skips">
       {box(
         'idle',
         driver.quiet.length
-          ? `Pass over spans without input and change on the screen. ${both}`
-          : 'Pass over spans without input and change on the screen',
+          ? `Skip spans without input or screen changes. ${both}`
+          : 'Skip spans without input or screen changes',
         driver.skipIdle,
         (skip) => driver.setSkipIdle(skip),
       )}
       {(driver.timeline?.soundRms.length ?? 0) > 0 &&
         box(
           'silence',
-          `Pass over spans in which nothing is said, also when something is done in them. ${both}`,
+          `Skip spans without speech, even if they have input. ${both}`,
           driver.skipSilence,
           (skip) => driver.setSkipSilence(skip),
         )}

@@ -17,7 +17,7 @@ export function taskTimeNs(status: Status, nowNs: bigint): bigint {
 export const INTERRUPTIONS = new Map([
   [Interruption_Kind.TECHNICAL, 'technical'],
   [Interruption_Kind.MODERATOR, 'by the moderator'],
-  [Interruption_Kind.EXTERNAL, 'from outside'],
+  [Interruption_Kind.EXTERNAL, 'external'],
 ]);
 
 /** Reason for a stopped clock, in one word; "" while it runs. */
@@ -37,11 +37,11 @@ export function TaskClock({ driver, short = false }: { driver: LiveDriver; short
   const stopped = stopReason(status);
   return (
     <span class={`taskclock ${over ? 'over' : ''} ${stopped ? 'stopped' : ''}`}>
-      <span class="figure" title={limitNs ? 'time on task, and the task’s time limit' : 'time on task'}>
+      <span class="figure" title={limitNs ? 'time on task and time limit' : 'time on task'}>
         {clock(timeNs)}
         {limitNs > 0n && ` / ${clock(limitNs)}`}
       </span>
-      {stopped && !short && <span class="pill">{stopped}: the clock stands still</span>}
+      {stopped && !short && <span class="pill">{stopped}: clock stopped</span>}
       {over && (
         <span class="pill bad">over the limit{!short && ` by ${clock(timeNs - limitNs)}`}</span>
       )}

@@ -2,10 +2,10 @@
 
 /** The uses of Consent in protocol/acts.proto, in words. */
 export const USES: ReadonlyArray<[use: string, words: string]> = [
-  ['analysis', 'the team studies it: replay, tags, numbers'],
-  ['observers', 'others watch while it is recorded'],
-  ['clips', 'pieces of it are shown to others in the company: films, pictures, sound'],
-  ['publication', 'pieces of it are published'],
+  ['analysis', 'analysis by the team: replay, tags, metrics'],
+  ['observers', 'live observation by others'],
+  ['clips', 'showing excerpts within the company: films, pictures, sound'],
+  ['publication', 'publishing excerpts'],
 ];
 
 /** Default without the participant's tick: only people who work with the recording. */
@@ -14,7 +14,7 @@ export const USUAL_USES: readonly string[] = ['analysis', 'observers'];
 export function ConsentUses({ uses, onChange }: { uses: readonly string[]; onChange: (uses: string[]) => void }) {
   return (
     <>
-      <p class="hint">and that:</p>
+      <p class="hint">and to these uses:</p>
       {USES.map(([use, words]) => (
         <label key={use} class="check">
           <input

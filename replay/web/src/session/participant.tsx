@@ -92,7 +92,7 @@ export function freeLabel(
 
 function factsOf(session: SessionSummary): string {
   const facts = [
-    session.withdrawn && 'consent taken back',
+    session.withdrawn && 'consent withdrawn',
     session.pilot && 'pilot',
     session.excluded && 'excluded',
     session.health === SessionSummary_Health.UNFINISHED && 'unfinished',
@@ -128,11 +128,11 @@ export function KnownParticipant({
       </p>
       {withdrawn && (
         <p>
-          <b>{known.label} has taken consent back.</b> A new session needs a new consent.
+          <b>{known.label} has withdrawn consent.</b> A new session needs a new consent.
         </p>
       )}
       {accepted ? (
-        <p>It is the same person: this is another session of {known.label}.</p>
+        <p>Same person: this is another session of {known.label}.</p>
       ) : (
         <div class="row wrap">
           <button type="button" onClick={() => (known.isSimilar ? onLabel(known.label) : onAccept())}>

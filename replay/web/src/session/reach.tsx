@@ -24,15 +24,15 @@ export function connectionWords({ state, away, revoked }: Connection): string {
 /** Reason for a rejected link, and the remedy; user-visible. */
 export function refusal(connection: Connection): { title: string; text: string } {
   if (connection.revoked)
-    return { title: 'This link was revoked', text: 'It lets nobody in any more. Ask the moderator for another one.' };
+    return { title: 'This link was revoked', text: 'It no longer gives access. Ask the moderator for a new link.' };
   if (connection.welcome && !connection.welcome.recorder)
     return {
-      title: 'This link is not valid any more',
-      text: 'This replay was started again, and has a new link since: open the one that uxrec play printed last.',
+      title: 'This link is no longer valid',
+      text: 'This replay was restarted and has a new link: open the one that uxrec play printed last.',
     };
   return {
     title: 'This link is not valid',
-    text: 'The recorder does not know its key. Ask the moderator for a new link. For a replay that uxrec play shows, open the link that it printed last.',
+    text: 'The recorder does not know its key. Ask the moderator for a new link. For uxrec play, open the link it printed last.',
   };
 }
 
@@ -55,8 +55,8 @@ export function NoAnswer({ connection }: { connection: Connection }) {
     <>
       <h2>No answer from the recorder</h2>
       <p>
-        No answer for {silence(connection)}. Whether it still records is not known from here. Tags and notes are kept here, and
-        sent when it answers.
+        No answer for {silence(connection)}. It may still be recording. Tags and notes are kept here and sent
+        when it answers.
       </p>
       <p class="row">
         {waiting ? `Next try in ${s} s.` : 'Trying now.'}
@@ -78,9 +78,9 @@ const DEEDS = new Map<Conducted_Deed, string>([
   [Conducted_Deed.TASK_END, 'ended the task'],
   [Conducted_Deed.INTERRUPTION_BEGIN, 'began an interruption'],
   [Conducted_Deed.INTERRUPTION_END, 'ended the interruption'],
-  [Conducted_Deed.PHASE, 'began another phase'],
-  [Conducted_Deed.MUTE, 'keeps the sound from the observers'],
-  [Conducted_Deed.UNMUTE, 'lets the observers hear'],
+  [Conducted_Deed.PHASE, 'changed the phase'],
+  [Conducted_Deed.MUTE, 'muted the sound for observers'],
+  [Conducted_Deed.UNMUTE, 'unmuted the sound for observers'],
 ]);
 
 /** "Ann paused" */
@@ -103,7 +103,7 @@ export function News({ driver }: { driver: LiveDriver }) {
         <Notice kind="warning">
           {driver.news}{' '}
           <button type="button" class="small" onClick={() => driver.dismissNews()}>
-            Understood
+            Dismiss
           </button>
         </Notice>
       )}
@@ -115,6 +115,6 @@ export function News({ driver }: { driver: LiveDriver }) {
 /** "behind by 3.2 s (slow connection)", or a stall. */
 export function behindText({ ms, stalled, reason }: Behind): string {
   const s = ms < 10_000 ? (ms / 1000).toFixed(1) : (ms / 1000).toFixed(0);
-  const why = reason === 'decoder' ? 'this browser decodes too slowly' : stalled ? 'nothing comes' : 'slow connection';
+  const why = reason === 'decoder' ? 'this browser decodes too slowly' : stalled ? 'no data' : 'slow connection';
   return stalled ? `NO PICTURE for ${s} s (${why})` : `BEHIND by ${s} s (${why})`;
 }

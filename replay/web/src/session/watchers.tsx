@@ -86,8 +86,8 @@ export function Watchers({ driver }: { driver: LiveDriver }) {
         {count(watching, 'watching', 'watching')}
       </button>
       {open && (
-        <div id="watchlist" class="popover card" role="group" aria-label="Who is connected">
-          {people.length === 0 && <p class="hint">Who is connected is not known while there is no answer.</p>}
+        <div id="watchlist" class="popover card" role="group" aria-label="Connected people">
+          {people.length === 0 && <p class="hint">Unknown while the recorder does not answer.</p>}
           <ul>
             {people.map((person, i) => (
               <li key={i}>

@@ -79,8 +79,8 @@ function wordsOf(modalities: ReadonlySet<string>, uses: ReadonlySet<string>, fro
   const what = MODALITIES.filter(([one]) => modalities.has(one)).map(([, words]) => words).join(', ');
   const purpose = uses.size === USES.length ? '' : ` for ${USES.filter(([one]) => uses.has(one)).map(([one]) => one).join(', ')}`;
   const begin = from ? ` from ${from} on` : '';
-  if (!all) return `${what}${purpose} will not be shown, exported or counted any more${begin}.${running && uses.size === USES.length ? ' It is not recorded any more either.' : ''}`;
-  return `Nothing of this session will be shown, exported or counted any more${begin}.${running ? ' The recording ends now.' : ''}`;
+  if (!all) return `${what}${purpose} will no longer be shown, exported or counted${begin}.${running && uses.size === USES.length ? ' It is no longer recorded either.' : ''}`;
+  return `Nothing of this session will be shown, exported or counted${begin}.${running ? ' The recording ends now.' : ''}`;
 }
 
 /** Choices of the form: parts of the consent taken back, from when, and why. */
@@ -106,14 +106,14 @@ function WithdrawalFields({ withdrawal, at }: { withdrawal: Withdrawal; at: stri
   const { modalities, uses, later, reason } = withdrawal;
   return (
     <>
-      <Choice title="Taken back" all={MODALITIES} wanted={modalities} onChange={withdrawal.setModalities} />
-      <Choice title="for" all={USES} wanted={uses} onChange={withdrawal.setUses} />
+      <Choice title="Consent to withdraw" all={MODALITIES} wanted={modalities} onChange={withdrawal.setModalities} />
+      <Choice title="For these uses" all={USES} wanted={uses} onChange={withdrawal.setUses} />
       <label class="check">
         <input type="checkbox" checked={later} onChange={(event) => withdrawal.setLater(event.currentTarget.checked)} />
-        only of what was recorded from {at} on
+        only for the recording from {at} on
       </label>
       <label class="asked">
-        Why
+        Reason
         <input
           value={reason}
           maxLength={200}
@@ -132,8 +132,8 @@ function Consequences({ withdrawal, at, running }: { withdrawal: Withdrawal; at:
     <>
       <p>{wordsOf(modalities, uses, later ? at : '', running)}</p>
       <p>
-        The recording stays on this machine, and the withdrawal can be undone. <b>It deletes nothing:</b> for that
-        there is <code>uxrec erase</code>, or “Delete” in the library.
+        The recording stays on this machine, and the withdrawal can be undone. <b>Nothing is deleted:</b> to
+        delete data, use <code>uxrec erase</code>, or “Delete” in the library.
       </p>
     </>
   );
@@ -180,7 +180,7 @@ function WithdrawDialog({
           else setAsked(true);
         }}
       >
-        <h2 id="withdraw-title">{asked ? 'Take this consent back?' : `${participant || 'The participant'} takes consent back`}</h2>
+        <h2 id="withdraw-title">{asked ? 'Withdraw this consent?' : `${participant || 'The participant'} withdraws consent`}</h2>
         {asked ? (
           <Consequences withdrawal={withdrawal} at={at} running={running} />
         ) : (
@@ -189,7 +189,7 @@ function WithdrawDialog({
         {trouble && <Notice kind="error">{trouble}</Notice>}
         <div class="row">
           <button type="submit" class={asked ? 'danger' : 'primary'} disabled={busy || isEmpty}>
-            {asked ? 'Take it back' : 'Next'}
+            {asked ? 'Withdraw consent' : 'Next'}
           </button>
           <button type="button" onClick={() => (asked ? setAsked(false) : dialog.current?.close())}>
             {asked ? 'Back' : 'Cancel'}
@@ -223,7 +223,7 @@ export function WithdrawButton({
       <button
         type="button"
         ref={button}
-        title="The participant takes consent back, or a part of it"
+        title="The participant withdraws consent, or part of it"
         onClick={() => setAtNs(nowNs())}
       >
         Withdraw…
@@ -278,11 +278,11 @@ export function KeptBack({ driver, summary }: { driver: RecordedDriver; summary:
       </TopBar>
       <main class="sheet">
         <section class="card first" role="status">
-          <h2>{summary.withdrawn ? 'Consent was withdrawn' : 'Nothing of this session is shown'}</h2>
+          <h2>{summary.withdrawn ? 'Consent was withdrawn' : 'This session is not shown'}</h2>
           <p>
             {summary.withdrawn
-              ? 'The participant has taken consent back. Nothing of this session is shown, exported or counted.'
-              : `The reason: ${summary.consent}.`}
+              ? 'The participant has withdrawn consent. This session is not shown, exported or counted.'
+              : `Reason: ${summary.consent}.`}
           </p>
           {summary.beginNs !== 0n && (
             <p class="muted">
@@ -298,12 +298,12 @@ export function KeptBack({ driver, summary }: { driver: RecordedDriver; summary:
           ))}
           {driver.connection.isModerator && (
             <p>
-              The recording is still on this machine. <code>uxrec erase</code> takes it out for good, “Delete” in the
-              library removes the whole session.
+              The recording is still on this machine. <code>uxrec erase</code> erases it permanently, “Delete” in the
+              library deletes the whole session.
             </p>
           )}
           <a class="button" href="library">
-            To the library
+            Open the library
           </a>
         </section>
       </main>
