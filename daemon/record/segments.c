@@ -490,19 +490,20 @@ static void note_appended(struct segments *segments)
 
 void segments_append(struct segments *segments, struct packet *packet)
 {
-	bool unsynced;
 	int r;
 
 	segments_check(segments);
-	unsynced = backlog_push(&segments->unsynced, packet) == 0;
+	/* nothing is written that could not be written again, should its sync fail */
+	if (backlog_push(&segments->unsynced, packet) < 0) {
+		note_lost(segments, packet);
+		return;
+	}
 	if (packet->time_ns > segments->missing_to_ns)
 		segments->missing_to_ns = packet->time_ns;
 	if (segments->unsynced.bytes > UNSYNCED_LIMIT_BYTES)
 		drop_pictures(segments);
 	r = segments->writer ? session_writer_append(segments->writer, packet)
 			     : segments->disk_error;
-	if (r < 0 && !unsynced)
-		note_lost(segments, packet);
 	if (!segments->writer)
 		return;
 	if (r == 0 && segments->sync_every_ns == 0)
