@@ -95,7 +95,7 @@ int stall_source_create(struct source **ret, const struct source_context *contex
 	source->topic_count = topic_count;
 	source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->stop_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	r = pthread_create(&source->thread, NULL, stall_thread, source);
 	if (r != 0) {
 		source->thread = 0;

@@ -57,8 +57,8 @@ static void push_gap(struct accessible_source *source)
 			.to_ns = clock_now_ns(),
 			.topics = topics,
 			.topic_count = ARRAY_SIZE(topics),
-			.detail = "the accessibility bus did not answer: whether a password field "
-				  "had the focus was not known",
+			.detail = "the accessibility bus did not answer: unknown whether a "
+				  "password field had the focus",
 		});
 }
 
@@ -256,12 +256,11 @@ static int wait_for_bus(struct accessible_source *source, struct error *reterr)
 		r = source->first;
 	source->timed_out = !source->has_replied;
 	pthread_mutex_unlock(&source->lock);
-	return r < 0
-		? error_set(reterr, -ENOENT,
-			  "there is no accessibility bus (org.a11y.Bus: %s); at-spi2-core "
-			  "provides it, and DBUS_SESSION_BUS_ADDRESS says where to look for it",
-			  strerror(-r))
-		: 0;
+	return r < 0 ? error_set(reterr, -ENOENT,
+			       "no accessibility bus (org.a11y.Bus: %s): install at-spi2-core, and "
+			       "check DBUS_SESSION_BUS_ADDRESS",
+			       strerror(-r))
+		     : 0;
 }
 
 int accessible_source_create(struct source **ret, const struct source_context *context,
@@ -281,11 +280,11 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	pthread_cond_init(&source->replied, NULL);
 	source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->stop_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	if (options->names != NAMES_NONE) {
 		r = windows_create(&source->windows, options->display);
 		if (r < 0 && r != -ENOENT)
-			return error_set(reterr, r, "cannot look for windows: %s", strerror(-r));
+			return error_set(reterr, r, "cannot watch windows: %s", strerror(-r));
 	}
 	r = pthread_create(&source->thread, NULL, accessible_thread, source);
 	if (r != 0) {

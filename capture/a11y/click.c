@@ -59,7 +59,7 @@ static void push_missed(struct clicks *clicks)
 			.topics = topics,
 			.topic_count = 1,
 			.count = clicks->missed,
-			.detail = "the application did not answer what was clicked",
+			.detail = "the application did not answer which object was clicked",
 		});
 	clicks->missed = 0;
 }

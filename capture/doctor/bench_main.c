@@ -24,17 +24,17 @@
 
 static const char usage[] =
 	"Usage: uxrec bench [OPTION]...\n"
-	"Measure what recording the screen costs on this machine: of a picture that is always the same,\n"
-	"while nothing changes, letters are typed, text scrolls and a film runs. Nothing is recorded.\n"
+	"Measure the load of recording the screen on this machine, with a fixed workload: nothing changes,\n"
+	"letters are typed, text scrolls, a film plays. Nothing is recorded.\n"
 	"\n"
 	"  --size WIDTHxHEIGHT           of the screen (default 1920x1080)\n"
-	"  --seconds N                   for each of the four (default 5)\n"
+	"  --seconds N                   for each of the four parts (default 5)\n"
 	"  --fps N                       pictures a second at most (default 30)\n"
 	"  --encoder auto|h264_vaapi|libx264|libaom-av1\n"
 	"  --chroma 420|444              see uxrecd(8) (default auto, 420)\n"
-	"  --json                        for programs\n"
+	"  --json                        print JSON\n"
 	"\n"
-	"Exit status: 0 the machine keeps up, 1 it does not, 2 wrong usage, 3 could not be measured.\n";
+	"Exit status: 0 the machine keeps up, 1 it does not, 2 wrong usage, 3 measurement failed.\n";
 
 /* The first picture and its patches at rest count for no phase. */
 #define SETTLE_NS (3 * NS_PER_S)
@@ -515,7 +515,7 @@ static int run(void)
 	pthread_mutex_init(&listener.lock, NULL);
 	session_clock_init(&listener.clock);
 	if (!stage_open()) {
-		log_error("no memory for a picture of %dx%d", config.width, config.height);
+		log_error("out of memory for a picture of %dx%d", config.width, config.height);
 		return 3;
 	}
 	if (screen_source_create(&source, &context, &options, &error) < 0) {
@@ -527,7 +527,7 @@ static int run(void)
 		printf("%d x %d pixels, at most %d pictures a second\n\n"
 		       "%-18s %8s   %11s   %8s   %s\n",
 			config.width, config.height, config.fps, "", "CPU", "pictures/s", "MB/min",
-			"ms to the packet: half, 99 %");
+			"latency in ms: median, 99 %");
 	fflush(stdout);
 	good = measure(&listener);
 	source_destroy(steal_ptr(source));
@@ -538,8 +538,8 @@ static int run(void)
 	else
 		printf("\n%s\n",
 			good ? "The machine keeps up."
-			     : "The machine does not keep up: pictures are left out, and recordings say "
-			       "so. A lower --fps or a smaller screen helps.");
+			     : "The machine does not keep up: pictures are dropped, and "
+			       "recordings have gaps. Use a lower --fps or a smaller screen.");
 	for (int phase = 0; phase < PHASES; phase++)
 		free(listener.measured[phase].delays_ms);
 	free(stage.pixels);
@@ -550,7 +550,7 @@ static int run(void)
 /* @return 2, the exit status */
 static int wrong(const char *option, const char *value, const char *range)
 {
-	log_error("--%s '%s': it is %s", option, text_quote(value).text, range);
+	log_error("--%s '%s': must be %s", option, text_quote(value).text, range);
 	return 2;
 }
 
@@ -634,7 +634,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (!encoder_supports(config.encoder, config.chroma)) {
-		log_error("%s has no 4:4:4; take libx264, or --chroma 420", config.encoder);
+		log_error("%s does not support 4:4:4: use --encoder libx264, or --chroma 420",
+			config.encoder);
 		return 2;
 	}
 	return run();

@@ -124,8 +124,7 @@ static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
 		add_finding(report, BAD, "screen",
 			"record it with --screen auto: by wlr-screencopy or the desktop's portal",
-			"this is a Wayland session, and its X display shows only the programs that "
-			"speak X");
+			"this is a Wayland session: its X display shows only X11 applications");
 }
 
 static const char *screen_advice(int error)
@@ -173,7 +172,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		ops->name, about ? ", " : "", about ? about : "");
 	if (ops == &grabber_wlr)
 		add_finding(report, WARNING, "pointer", "",
-			"the position of the pointer is not recorded: Wayland gives none");
+			"the position of the pointer is not recorded: Wayland does not report it");
 	if (grabber_limitation(grabber))
 		add_finding(report, WARNING, "screen",
 			"run uxrecd on the machine and in the container where the display is, with an "
@@ -182,7 +181,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	check_encoder(report, size, options);
 	if (options->picture && options->hidden)
 		add_finding(report, GOOD, "screen", "",
-			"a study hides parts of the screen: it is not shown before a session");
+			"a study hides parts of the screen: there is no preview before a session");
 	else if (options->picture)
 		capture_picture(report, grabber, size);
 }
@@ -280,8 +279,8 @@ static void add_devices_finding(
 
 	if (sink->count == 0) {
 		add_finding(report, WARNING, "input",
-			"plug a keyboard or a mouse in, and look again", "no input device yet (%s)",
-			by);
+			"connect a keyboard or a mouse, and check again",
+			"no input device yet (%s)", by);
 		return;
 	}
 	count_kinds(sink, kinds, sizeof(kinds));
@@ -298,7 +297,7 @@ static const char *advice_for(int error)
 	case -EACCES:
 		return "sudo systemctl enable --now uxrec-inputd.socket, or record X11's input with "
 		       "--input x11";
-	case -ENODEV: return "plug a keyboard or a mouse in, or look at --devices";
+	case -ENODEV: return "connect a keyboard or a mouse, or check --devices";
 	case -ECONNREFUSED:
 	case -ENOENT:
 		return "start uxrecd in the participant's graphical session, or name its display "
@@ -352,16 +351,15 @@ static Finding *judge_sound(
 			"the microphone is muted: %s", measured->device);
 	if (measured->peak_db <= -127)
 		return add_finding(report, BAD, "sound",
-			"plug a microphone in, or choose another with --sound pipewire:NAME",
-			"nothing at all is heard: %s", measured->device);
+			"connect a microphone, or choose another with --sound pipewire:NAME",
+			"no signal: %s", measured->device);
 	if (measured->peak_db < QUIET_DB)
 		return add_finding(report, WARNING, "sound",
-			"say something and look again; else turn the microphone up",
-			"almost nothing is heard (%.0f dB): %s", measured->peak_db,
-			measured->device);
+			"speak and check again; if it stays low, raise the microphone's volume",
+			"very low signal (%.0f dB): %s", measured->peak_db, measured->device);
 	if (measured->clipped > 0)
-		return add_finding(report, WARNING, "sound", "turn the microphone down",
-			"it is too loud and clips: %s", measured->device);
+		return add_finding(report, WARNING, "sound", "lower the microphone's volume",
+			"the signal clips: %s", measured->device);
 	return add_finding(
 		report, GOOD, "sound", "", "%s by %s", measured->device, measured->backend);
 }
@@ -382,8 +380,8 @@ static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options
 	}
 	if (audio_backend_check(&measured, &options->sound, &error) < 0) {
 		add_finding(report, WARNING, "sound",
-			"plug a microphone in, and start PipeWire or PulseAudio; a session goes on "
-			"without sound, with a gap, and takes it up when it comes",
+			"connect a microphone, and start PipeWire or PulseAudio; until then a "
+			"session continues without sound, with a gap",
 			"no microphone: %s",
 			strncmp(error.text, NO_SOUND, strlen(NO_SOUND)) == 0
 				? error.text + strlen(NO_SOUND)
@@ -411,7 +409,7 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 		return;
 	if (statvfs(options->library, &status) < 0) {
 		add_finding(report, BAD, "disk", "choose another folder with --library",
-			errno == ENOENT ? "there is no folder %s"
+			errno == ENOENT ? "the folder %s does not exist"
 					: "the folder %s cannot be opened by this user",
 			options->library);
 		return;
@@ -423,7 +421,7 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 			"this user cannot write into the folder %s", options->library);
 	else if (hours < 2)
 		add_finding(report, hours < 0.1 ? BAD : WARNING, "disk",
-			"make room, or choose another folder with --library",
+			"free disk space, or choose another folder with --library",
 			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
 	else
 		add_finding(report, GOOD, "disk", "",

@@ -16,20 +16,20 @@
 
 static const char usage[] =
 	"Usage: uxrec doctor [OPTION]...\n"
-	"Try everything that a session needs, keep nothing, and say what to do about what is missing.\n"
+	"Check everything that a session needs, keep nothing, and list problems with their remedies.\n"
 	"\n"
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
 	"  --screen auto|x11|wlr|portal|test|none\n"
 	"                                (default auto)\n"
-	"  --output NAME                 of several outputs of a Wayland session this one\n"
+	"  --output NAME                 output to record of a Wayland session with several\n"
 	"  --encoder auto|h264_vaapi|libx264|libaom-av1\n"
-	"  --chroma 420|444              what encodes the screen, and how much of its colour it keeps\n"
+	"  --chroma 420|444              video encoder, and its chroma subsampling\n"
 	"                                (default auto, 420)\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"
 	"  --devices LIST                which input devices; see uxrecd(8)\n"
-	"  --show[=SECONDS]              show what would be recorded of input while it happens, for\n"
-	"                                ten seconds or as many as you say\n"
+	"  --show[=SECONDS]              show live the input that would be recorded, for ten\n"
+	"                                seconds or SECONDS\n"
 	"  --keys none|counts|classes    with --show: the policy for keys (default classes)\n"
 	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
 	"                                (default auto: the default microphone)\n"
@@ -37,7 +37,7 @@ static const char usage[] =
 	"  --json\n"
 	"  --help\n"
 	"\n"
-	"Exit status: 0 all is well, 1 something is missing, 2 wrong usage.\n";
+	"Exit status: 0 no problems, 1 problems found, 2 wrong usage.\n";
 
 #define METER_STEPS 30
 

@@ -50,8 +50,8 @@ static void print_control(
 	snprintf(name, sizeof(name), "%s", known ? known->name + strlen("CONTROL_") : "unknown");
 	for (char *c = name; *c; c++)
 		*c = *c == '_' ? ' ' : (char)(*c | 0x20);
-	print_line(
-		printer, time_ns, "%s %d%s", name, value, printer->in_found ? " (found so)" : "");
+	print_line(printer, time_ns, "%s %d%s", name, value,
+		printer->in_found ? " (initial state)" : "");
 }
 
 static void print_motion(struct printer *printer, int64_t time_ns)
@@ -104,7 +104,7 @@ static void print_policy(
 	bool password = policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD;
 
 	if ((size_t)policy->level < ARRAY_SIZE(levels))
-		print_line(printer, time_ns, "keys are told as '%s'%s", levels[policy->level],
+		print_line(printer, time_ns, "key policy '%s'%s", levels[policy->level],
 			password ? ": a password field has the focus" : "");
 }
 
@@ -118,7 +118,7 @@ static void print_message(
 	case CHANNEL_INPUT_DEVICES:
 		print_line(printer, time_ns, "%s %s: %s",
 			device->n_kinds > 0 ? input_kind_name(device->kinds[0]) : "device",
-			device->removed ? "goes" : "is there", text_quote(device->name).text);
+			device->removed ? "removed" : "added", text_quote(device->name).text);
 		break;
 	case CHANNEL_CONTROLS: print_controls(printer, time_ns, (const void *)message); break;
 	case CHANNEL_KEY_CLASSES: print_classes(printer, time_ns, (const void *)message); break;
@@ -127,7 +127,7 @@ static void print_message(
 			((const Uxrec__KeyCount *)(const void *)message)->presses);
 		break;
 	case CHANNEL_KEY_POLICY: print_policy(printer, time_ns, (const void *)message); break;
-	case CHANNEL_GAPS: print_line(printer, time_ns, "missing: %s", gap->detail); break;
+	case CHANNEL_GAPS: print_line(printer, time_ns, "gap: %s", gap->detail); break;
 	default: break;
 	}
 }
@@ -177,7 +177,8 @@ int doctor_show(const struct doctor_options *options, enum key_policy keys, int 
 	r = input_source_create(&source, &context, &input, reterr);
 	if (r < 0)
 		return r;
-	printf("Type, click and move: for %d s this shows what would be recorded of it.\n",
+	printf("Type, click and move the pointer: for %d s, the input that would be recorded is "
+	       "shown.\n",
 		seconds);
 	fflush(stdout);
 	poll(&(struct pollfd){.fd = printer.ended_fd, .events = POLLIN}, 1, seconds * 1000);

@@ -39,7 +39,7 @@ static int parse_word(struct input_filter *filter, const char *word, struct erro
 	}
 	if (i == INPUT_FILTER_WORDS)
 		return error_set(
-			reterr, -EINVAL, "devices: more than %d words", INPUT_FILTER_WORDS);
+			reterr, -EINVAL, "devices: more than %d entries", INPUT_FILTER_WORDS);
 	filter->words[i].out = out;
 	if (strncmp(word, "name:", 5) == 0 && word[5] &&
 		strlen(word + 5) < sizeof(filter->words[i].name)) {
@@ -54,8 +54,8 @@ static int parse_word(struct input_filter *filter, const char *word, struct erro
 			return 0;
 		}
 	return error_set(reterr, -EINVAL,
-		"devices: '%s' is none of keyboard, mouse, touchpad, touchscreen, tablet, switch, "
-		"other, name:TEXT, seat:NAME",
+		"devices: '%s': must be one of keyboard, mouse, touchpad, touchscreen, tablet, "
+		"switch, other, name:TEXT, seat:NAME",
 		text_quote(word).text);
 }
 

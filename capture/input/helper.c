@@ -55,7 +55,8 @@ static int start_child(
 	int pair[2], room = SOCKET_BYTES, r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+		return error_set(
+			reterr, -errno, "cannot create a socket pair: %s", strerror(errno));
 	helper->fd = pair[0];
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	r = spawn(helper, options, pair[1], reterr);
@@ -73,8 +74,8 @@ static int connect_service(struct input_helper *helper, const char *path, struct
 			path, why.text);
 	if (helper->fd < 0)
 		return error_set(reterr, helper->fd,
-			"the uxrec-inputd service is not there (%s: %s): install it, and say "
-			"systemctl start uxrec-inputd.socket",
+			"cannot connect to the uxrec-inputd service (%s: %s): install it, then "
+			"run systemctl start uxrec-inputd.socket",
 			path, why.text);
 	return 0;
 }

@@ -177,7 +177,7 @@ static int await_ready(struct input_source *source, unsigned char *data, const _
 		r = input_helper_receive(&source->helper, data, &size, &header);
 		if (r == 0)
 			return error_set(
-				reterr, -EPIPE, "uxrec-inputd ended before it could read anything");
+				reterr, -EPIPE, "uxrec-inputd exited before it could read input");
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
 		if (header.kind == INPUTD_READY) {
@@ -227,7 +227,7 @@ static void end_hang(struct input_source *source)
 		return;
 	source->hangs = false;
 	push_gap(source, source->alive_ns,
-		"uxrec-inputd did not answer; what it could read afterwards is there");
+		"uxrec-inputd did not answer; the input that it could read afterwards is recorded");
 	warn(source, NULL);
 }
 
@@ -266,7 +266,7 @@ static void ping(struct input_source *source)
 	if (source->hangs || now_ns - source->pinged_ns < HANG_NS)
 		return;
 	source->hangs = true;
-	warn(source, "uxrec-inputd does not answer (to pause and go on starts it anew)");
+	warn(source, "uxrec-inputd does not answer: pause and resume to restart it");
 }
 
 /*
@@ -308,7 +308,7 @@ static int receive_messages(
 static int start_helper(struct input_source *source, unsigned char *data)
 {
 	struct input_helper fresh;
-	struct error error = {"it could not be started again"};
+	struct error error = {"uxrec-inputd could not be restarted"};
 	uint32_t level_keys;
 	bool keys_set;
 	int r;
@@ -353,7 +353,7 @@ static bool restart(struct input_source *source, unsigned char *data)
 	if (source->hangs)
 		warn(source, NULL);
 	source->hangs = false;
-	warn(source, "uxrec-inputd has ended; it is started again");
+	warn(source, "uxrec-inputd has exited; restarting it");
 	if (clock_now_ns() - source->started_ns > LIVED_NS)
 		source->tries = 0;
 	while (!again && !source->stop && source->tries < RESTART_TRIES) {
@@ -365,12 +365,12 @@ static bool restart(struct input_source *source, unsigned char *data)
 	}
 	if (!again && !source->stop) {
 		warn(source, NULL);
-		warn(source, "uxrec-inputd ends again and again, and is not started any more");
+		warn(source, "uxrec-inputd exits repeatedly and is not restarted");
 		while (!source->stop)
 			source_sleep(source->wake_fd, &source->stop, INT64_MAX);
 	}
 	push_gap(source, from_ns,
-		again ? "uxrec-inputd had ended, and was started again" : "uxrec-inputd had ended");
+		again ? "uxrec-inputd exited and was restarted" : "uxrec-inputd exited");
 	source->pinged_ns = 0;
 	warn(source, NULL);
 	return again;
@@ -380,7 +380,7 @@ static void *input_thread(void *user)
 {
 	struct input_source *source = user;
 	unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
-	struct error reason = {"uxrec-inputd has ended"};
+	struct error reason = {"uxrec-inputd has exited"};
 	bool ended = false;
 	int r = data ? 0 : -ENOMEM;
 
@@ -509,7 +509,7 @@ static int create(struct source **ret, const struct source_context *context,
 	pthread_mutex_init(&source->lock, NULL);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	if (service && !(source->service = strdup(service)))
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = start(source, reterr);
@@ -564,7 +564,7 @@ int input_source_create(struct source **ret, const struct source_context *contex
 
 	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
 		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs a consent act for it");
+			"recording key codes requires a consent act that allows it");
 	layout_create(&layout, context, &wanted);
 	r = create_wanted(ret, context, options, layout_level_keys(layout), reterr);
 	if (r < 0 || !layout)

@@ -40,19 +40,20 @@ static int set(struct inputd_conf *conf, enum key key, const char *value, struct
 	switch (key) {
 	case KEY_NAME_KEYS:
 		if (key_policy_parse(value, &conf->keys) < 0)
-			return error_set(
-				reterr, -EINVAL, "keys are not '%s'", text_quote(value).text);
+			return error_set(reterr, -EINVAL,
+				"keys '%s': must be one of " KEY_POLICY_NAMES,
+				text_quote(value).text);
 		return 0;
 	case KEY_NAME_SHORTCUTS:
 		conf->shortcuts = strcmp(value, "yes") == 0;
 		if (!conf->shortcuts && strcmp(value, "no") != 0)
-			return error_set(reterr, -EINVAL, "shortcuts are yes or no, and not '%s'",
+			return error_set(reterr, -EINVAL, "shortcuts '%s': must be yes or no",
 				text_quote(value).text);
 		return 0;
 	case KEY_NAME_DEVICES:
 		conf->has_devices = true;
 		return *value ? input_filter_parse(&conf->devices, value, reterr)
-			      : error_set(reterr, -EINVAL, "devices are not ''");
+			      : error_set(reterr, -EINVAL, "devices: the list is empty");
 	case KEY_NAME_COUNT: break;
 	}
 	return error_set(reterr, -EINVAL, "no such key");
@@ -77,11 +78,11 @@ static int parse_line(struct inputd_conf *conf, char *line, unsigned *seen, stru
 		if (strcmp(name, key_names[key]) != 0)
 			continue;
 		if (*seen & 1u << key)
-			return error_set(reterr, -EINVAL, "'%s' is said twice", name);
+			return error_set(reterr, -EINVAL, "'%s' is set twice", name);
 		*seen |= 1u << key;
 		return set(conf, (enum key)key, strip(equals + 1), reterr);
 	}
-	return error_set(reterr, -EINVAL, "no key is called '%s'", text_quote(name).text);
+	return error_set(reterr, -EINVAL, "unknown key '%s'", text_quote(name).text);
 }
 
 int inputd_conf_parse(struct inputd_conf *conf, const char *text, size_t size_bytes,
@@ -97,7 +98,7 @@ int inputd_conf_parse(struct inputd_conf *conf, const char *text, size_t size_by
 		memcpy(copy, text, size_bytes);
 	copy[size_bytes] = '\0';
 	if (strlen(copy) != size_bytes)
-		return error_set(reterr, -EINVAL, "%s: it is no text", name);
+		return error_set(reterr, -EINVAL, "%s: not a text file", name);
 	for (char *rest = copy, *line; (line = strsep(&rest, "\n")); number++) {
 		struct error why;
 		int r = parse_line(&changed, line, &seen, &why);
@@ -121,12 +122,12 @@ static int check_file(int fd, const char *path, struct error *reterr)
 	if (fstat(fd, &status) < 0)
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(status.st_mode))
-		return error_set(reterr, -EPERM, "%s is no regular file", path);
+		return error_set(reterr, -EPERM, "%s is not a regular file", path);
 	if (status.st_uid != 0)
 		return error_set(reterr, -EPERM, "%s belongs to user %u and not to root", path,
 			status.st_uid);
 	if (status.st_mode & (S_IWGRP | S_IWOTH))
-		return error_set(reterr, -EPERM, "%s may be written by others than root", path);
+		return error_set(reterr, -EPERM, "%s is writable by users other than root", path);
 	return 0;
 }
 
@@ -149,7 +150,8 @@ int inputd_conf_read(struct inputd_conf *ret, const char *path, bool service, st
 	}
 	if (fd < 0)
 		return error_set(reterr, -errno, "%s: %s", path,
-			errno == ELOOP ? "it is a link, and none is followed" : strerror(errno));
+			errno == ELOOP ? "it is a symbolic link; links are not followed"
+				       : strerror(errno));
 	r = check_file(fd, path, reterr);
 	if (r < 0)
 		return r;
@@ -170,12 +172,12 @@ int inputd_conf_allows(
 {
 	if (keys > conf->keys)
 		return error_set(reterr, -EACCES,
-			"the administrator of this machine allows of keys %s at most, and not %s "
-			"(" INPUTD_CONF_PATH ")",
+			"the administrator of this machine allows the key policy %s at most, not "
+			"%s (" INPUTD_CONF_PATH ")",
 			key_policy_name(conf->keys), key_policy_name(keys));
 	if (shortcuts && !conf->shortcuts)
 		return error_set(reterr, -EACCES,
-			"the administrator of this machine does not allow that shortcuts are kept "
+			"the administrator of this machine does not allow recording shortcuts "
 			"(" INPUTD_CONF_PATH ")");
 	return 0;
 }

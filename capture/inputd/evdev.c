@@ -118,7 +118,7 @@ static void report_full(struct evdev_reader *reader)
 	gap.from_ns = gap.to_ns = clock_now_ns();
 	gap.topics = topics;
 	gap.n_topics = ARRAY_SIZE(topics);
-	gap.detail = (char *)"there are more input devices than can be read: some are not";
+	gap.detail = (char *)"more input devices than can be read: some are not recorded";
 	send_gap(reader, &gap);
 }
 
@@ -485,19 +485,17 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 
 	watch_hotplug(reader); /* first, so that no device is missed */
 	if (recorder_link_update_seat(reader->link) != SEAT_UNCHANGED) {
-		input_out_ready(
-			reader->out, "evdev: devices, when the session is not locked any more");
+		input_out_ready(reader->out, "evdev: devices, once the session is unlocked");
 		return 0;
 	}
 	scan_devices(reader);
 	if (reader->count == 0 && reader->refused > 0)
 		return error_set(reterr, -EACCES,
-			"%u input devices, and this user may read none of them: install the "
-			"uxrec-inputd service, or record X11 input with --input x11",
+			"%u input devices, none readable by this user: install the uxrec-inputd "
+			"service, or record X11 input with --input x11",
 			reader->refused);
 	if (reader->count == 0 && reader->excluded > 0)
-		return error_set(reterr, -ENODEV,
-			"%u input devices, and none of them is among those that are to be read",
+		return error_set(reterr, -ENODEV, "%u input devices, none of them selected",
 			reader->excluded);
 	if (reader->count == 0)
 		return error_set(reterr, -ENODEV, "no input device in " INPUT_FOLDER);
@@ -505,7 +503,7 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 		reader->count == 1 ? "" : "s");
 	if (reader->refused > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
-			"; %u may not be read by this user", reader->refused);
+			"; %u not readable by this user", reader->refused);
 	input_out_ready(reader->out, text);
 	return 0;
 }

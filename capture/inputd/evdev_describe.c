@@ -216,10 +216,10 @@ const char *evdev_unrecoverable_events(const struct libevdev *evdev)
 	bool moves = libevdev_has_event_type(evdev, EV_REL);
 
 	if (moves && evdev_is_keyboard(evdev))
-		return "motion, wheel steps and keys pressed meanwhile are gone";
+		return "motion, wheel steps and keys pressed meanwhile are lost";
 	if (moves)
-		return "motion, wheel steps and clicks meanwhile are gone";
+		return "motion, wheel steps and clicks meanwhile are lost";
 	if (evdev_is_keyboard(evdev))
-		return "keys pressed and released meanwhile are gone";
-	return "positions and contacts meanwhile are gone";
+		return "keys pressed and released meanwhile are lost";
+	return "positions and contacts meanwhile are lost";
 }

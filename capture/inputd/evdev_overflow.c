@@ -18,7 +18,7 @@ static void send_gap(const struct evdev_device *device, struct recorder_link *li
 	if (overflow->count > 1)
 		snprintf(times, sizeof(times), " %u times", overflow->count);
 	snprintf(detail, sizeof(detail),
-		"device %u: its queue in the kernel overflowed%s; %s, what is down now is known",
+		"device %u: its kernel queue overflowed%s; %s, the current state is known",
 		device->batch.device, times, evdev_unrecoverable_events(device->evdev));
 	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 	gap.from_ns = overflow->from_ns;

@@ -26,13 +26,13 @@
 
 static const char usage[] =
 	"Usage: uxrec-inputd [OPTION]...\n"
-	"Read input devices, apply the redaction policy, and give what is left to uxrecd.\n"
+	"Read input devices, apply the redaction policy, and pass the result to uxrecd.\n"
 	"\n"
 	"uxrecd or uxrec-inputd.socket starts this program; there is no need to do it by hand.\n"
 	"\n"
-	"  --source auto|evdev|x11  what to read (default auto: evdev when it may be read)\n"
+	"  --source auto|evdev|x11  input to read (default auto: evdev if it is readable)\n"
 	"  --display DISPLAY        X server to read with --source x11 (default $DISPLAY)\n"
-	"  --service                serve, on the socket that systemd gives, who sits at the machine\n"
+	"  --service                serve the active user at the seat, on the socket from systemd\n"
 	"  --help, --version\n";
 
 /* Timeout for the first request of a recorder that has connected. */
@@ -85,17 +85,17 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 	int r;
 
 	if (poll(&readable, 1, START_TIMEOUT_MS) <= 0)
-		return error_set(reterr, -ETIMEDOUT, "the recorder has not said what it wants");
+		return error_set(reterr, -ETIMEDOUT, "the recorder sent no request");
 	r = recorder_link_receive(fd, ret);
 	if (r == 0)
-		return error_set(reterr, -EPIPE, "the recorder has gone");
+		return error_set(reterr, -EPIPE, "the recorder closed the connection");
 	if (r < 0 || ret->type != INPUTD_START)
 		return error_set(reterr, -EPROTO,
-			"what the recorder asks makes no sense to this uxrec-inputd (" UXREC_VERSION
-			"): are both of one version?");
+			"invalid request from the recorder to this uxrec-inputd (" UXREC_VERSION
+			"): are both of the same version?");
 	if (ret->keys == KEY_POLICY_FULL && strlen(ret->consent) != 32)
 		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs the consent act that allows it");
+			"recording key codes requires a consent act that allows it");
 	return 0;
 }
 
@@ -157,7 +157,7 @@ static int read_devices(
 	if (strcmp(options->source, "auto") == 0)
 		evdev = evdev_is_readable();
 	else if (!evdev && strcmp(options->source, "x11") != 0)
-		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
+		return error_set(reterr, -EINVAL, "--source '%s': must be one of auto, evdev, x11",
 			text_quote(options->source).text);
 	return evdev ? read_own_devices(link, reterr)
 		     : read_display(link, options->display, reterr);
@@ -209,7 +209,7 @@ static int serve_recorder(
 		r = read_devices(&link, options, &error);
 	if (r < 0)
 		input_out_failed(&link.out, r,
-			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
+			r == -EPROTO ? "invalid request from the recorder" : error.text);
 	return r;
 }
 
@@ -257,7 +257,9 @@ int main(int argc, char **argv)
 	}
 	if (getsockopt(INPUTD_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
 		type != SOCK_SEQPACKET) {
-		log_error("no socket to uxrecd at descriptor %d: uxrecd starts this program",
+		log_error(
+			"descriptor %d is not a socket to uxrecd: this program is started by "
+			"uxrecd",
 			INPUTD_SOCKET_FD);
 		return 2;
 	}

@@ -48,7 +48,7 @@ static int send_gap(struct input_out *out)
 	gap.count = out->dropped;
 	gap.topics = topics;
 	gap.n_topics = 1;
-	gap.detail = (char *)"the recorder did not take what was read";
+	gap.detail = (char *)"the recorder did not receive the input in time";
 	r = send_message(out, &header, data, uxrec__gap__pack(&gap, data));
 	if (r == 0)
 		out->dropped = 0;

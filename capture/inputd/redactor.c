@@ -163,7 +163,7 @@ static void send_dropped(struct redactor *redactor, int64_t now_ns)
 	gap.count = redactor->dropped;
 	gap.topics = topics;
 	gap.n_topics = ARRAY_SIZE(topics);
-	gap.detail = (char *)"keys came faster than they can be held back";
+	gap.detail = (char *)"more keys came than the redactor can hold back";
 	input_out_packet(redactor->out, CHANNEL_GAPS, gap.from_ns, &gap.base);
 	redactor->dropped = 0;
 }

@@ -397,10 +397,10 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 	int r;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_set(reterr, -errno, "no sandbox: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot set up the sandbox: %s", strerror(errno));
 	restrict_files(kind);
 	r = restrict_syscalls(kind);
-	return r < 0 ? error_set(reterr, r, "no sandbox: %s", strerror(-r)) : 0;
+	return r < 0 ? error_set(reterr, r, "cannot set up the sandbox: %s", strerror(-r)) : 0;
 }
 
 #endif

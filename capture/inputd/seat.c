@@ -210,8 +210,8 @@ static int check_user(uid_t uid, bool active, struct error *reterr)
 		return error_set(
 			reterr, -EACCES, "user %u has no session at the seat of this machine", uid);
 	if (active && (seat_holder(&holder) < 0 || holder != uid))
-		return error_set(
-			reterr, -EACCES, "user %u does not have the seat of this machine now", uid);
+		return error_set(reterr, -EACCES,
+			"user %u is not the active user at the seat of this machine", uid);
 	return 0;
 }
 
@@ -226,7 +226,8 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 	if (sd_get_seats(NULL) <= 0) { /* logind always has "seat0" */
 		if (required)
 			return error_set(reterr, -ENOSYS,
-				"no systemd-logind here says who sits at the machine");
+				"systemd-logind is not running: the active user at the seat is "
+				"unknown");
 		*ret = steal_ptr(seat);
 		return 0;
 	}
@@ -236,7 +237,8 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 		return r;
 	r = watch(seat); /* first, so that no change is missed */
 	if (r < 0)
-		return error_set(reterr, r, "cannot follow who has the seat: %s", strerror(-r));
+		return error_set(
+			reterr, r, "cannot watch the active user at the seat: %s", strerror(-r));
 	read_seat(seat);
 	connect_bus(seat);
 	await_answer(seat);

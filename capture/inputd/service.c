@@ -117,7 +117,7 @@ static void log_refusal(struct refusals *refusals, const struct ucred *peer, con
 
 	if (now_ns - refusals->minute_ns > 60 * NS_PER_S) {
 		if (refusals->unlogged > 0)
-			log_warning("%u more were refused", refusals->unlogged);
+			log_warning("%u more connections were refused", refusals->unlogged);
 		*refusals = (struct refusals){refusals->in_a_row, 0, 0, now_ns};
 	}
 	if (refusals->lines++ < LINES_A_MINUTE)
@@ -133,13 +133,15 @@ static int check_peer(int fd, struct ucred *ret_peer, struct seat **ret_seat, st
 	int r;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &size) < 0)
-		return error_set(reterr, -errno, "nobody knows who asks: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot identify the connecting process: %s",
+			strerror(errno));
 	r = seat_create(&seat, ret_peer->uid, true, reterr);
 	if (r < 0)
 		return r;
 	if (seat_dispatch(seat) == SEAT_INACTIVE)
 		return error_set(reterr, -EACCES,
-			"user %u does not have the seat of this machine now", ret_peer->uid);
+			"user %u is not the active user at the seat of this machine",
+			ret_peer->uid);
 	*ret_seat = steal_ptr(seat);
 	return 0;
 }
@@ -254,15 +256,16 @@ static int serve(int listen_fd, int fd, const struct inputd_service *service, st
 		return r;
 	r = doorman_start(&doorman, listen_fd, fd, peer->uid);
 	if (r < 0)
-		return error_set(reterr, r, "no thread: %s", strerror(-r));
+		return error_set(reterr, r, "cannot start a thread: %s", strerror(-r));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	log_info("user %u (process %d) is served", peer->uid, peer->pid);
 	service->handle_peer(fd, seat, &conf, service->user);
-	log_info("user %u (process %d) is served no more", peer->uid, peer->pid);
+	log_info("user %u (process %d) is no longer served", peer->uid, peer->pid);
 	doorman_stop(&doorman);
 	*ret_next = doorman.next_fd;
 	if (doorman.taken_over)
-		refuse(fd, -EACCES, "another user has the seat of this machine, and records");
+		refuse(fd, -EACCES,
+			"another user is active at the seat of this machine, and records");
 	return 0;
 }
 
@@ -316,10 +319,10 @@ int inputd_service_socket(struct error *reterr)
 
 	if (sd_listen_fds(true) != 1)
 		return error_set(reterr, -ENOTCONN,
-			"--service is started by uxrec-inputd.socket, with one socket");
+			"--service must be started by uxrec-inputd.socket, with one socket");
 	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0)
 		return error_set(reterr, -EPROTOTYPE,
-			"the socket is not a listening one of kind ListenSequentialPacket=");
+			"the socket is not a listening socket of type ListenSequentialPacket=");
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return error_set(reterr, -errno, "fcntl: %s", strerror(errno));
 	return fd;

@@ -202,7 +202,7 @@ static int find_extension(struct xinput_reader *reader, struct error *reterr)
 			c, xcb_input_xi_query_version(c, 2, 2), NULL);
 	if (!version || version->major_version < 2)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the X server has no XInput 2: its input cannot be recorded");
+			"the X server does not support XInput 2: its input cannot be recorded");
 	reader->opcode = extension->major_opcode;
 	return 0;
 }
@@ -273,7 +273,7 @@ static int watch(struct xinput_reader *reader, struct error *reterr)
 	if (reader->watch_fd < 0 ||
 		epoll_ctl(reader->watch_fd, EPOLL_CTL_ADD, reader->out->fd, &readable) < 0 ||
 		(seat >= 0 && epoll_ctl(reader->watch_fd, EPOLL_CTL_ADD, seat, &readable) < 0))
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot set up epoll: %s", strerror(errno));
 	return 0;
 }
 
@@ -298,7 +298,7 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 	if (recorder_link_update_seat(reader->link) == SEAT_UNCHANGED && begin(reader) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
 	snprintf(text, sizeof(text), "XInput: %zu devices%s", reader->count,
-		reader->link->seat_lost_ns ? ", when the session is not locked any more" : "");
+		reader->link->seat_lost_ns ? ", once the session is unlocked" : "");
 	input_out_ready(reader->out, text);
 	return 0;
 }
@@ -327,7 +327,7 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	if (r == 0 && reader->link->seat_lost_ns)
 		drop_events(reader);
 	if (xcb_connection_has_error(reader->connection))
-		return error_set(reterr, -EPIPE, "the X server is gone");
+		return error_set(reterr, -EPIPE, "the connection to the X server was lost");
 	return r;
 }
 

@@ -176,8 +176,7 @@ static int open_device(struct encoder *encoder, struct error *reterr)
 	}
 	if (r == -ENODEV)
 		return error_set(reterr, r, "no device " DEVICES "* that this user may open");
-	return r < 0 ? error_set(reterr, from_av(r), "%s has no VA-API driver that works", path)
-		     : 0;
+	return r < 0 ? error_set(reterr, from_av(r), "%s has no working VA-API driver", path) : 0;
 }
 
 /* Surfaces for the hardware: luma, and both chroma planes interleaved. */
@@ -209,9 +208,10 @@ static int open_surfaces(struct encoder *encoder, int width, int height, struct 
 		encoder->interleaved->height = height;
 		r = av_frame_get_buffer(encoder->interleaved, 0);
 	}
-	return r < 0 ? error_set(reterr, from_av(r),
-			       "the hardware has no memory for %d × %d pixels", width, height)
-		     : 0;
+	return r < 0
+		? error_set(reterr, from_av(r),
+			  "the hardware cannot allocate surfaces of %d × %d pixels", width, height)
+		: 0;
 }
 
 /* @return the frame to send to the encoder, or NULL */
@@ -238,9 +238,10 @@ static int open_kind(struct encoder *encoder, int width, int height,
 	int r = 0;
 
 	if (!codec)
-		return error_set(reterr, -ENOENT, "the libavcodec of this system lacks it");
+		return error_set(reterr, -ENOENT, "the installed libavcodec does not have it");
 	if (!encoder_supports(kind->name, options->chroma))
-		return error_set(reterr, -EOPNOTSUPP, "it has no 4:4:4; take libx264, or 4:2:0");
+		return error_set(
+			reterr, -EOPNOTSUPP, "it does not support 4:4:4: use libx264, or 4:2:0");
 	encoder->last_us = INT64_MIN;
 	encoder->codec = avcodec_alloc_context3(codec);
 	encoder->frame = av_frame_alloc();
@@ -288,7 +289,7 @@ static int try_out(struct encoder *encoder, int width, int height, struct error 
 			r = -EPROTO;
 	}
 	encoder->last_us = INT64_MIN;
-	return r < 0 ? error_set(reterr, r, "its pictures are not what was asked for") : 0;
+	return r < 0 ? error_set(reterr, r, "its output is not as requested") : 0;
 }
 
 static int create_kind(struct encoder **ret, const struct kind *kind, int width, int height,
@@ -323,13 +324,13 @@ int encoder_create(struct encoder **ret, int width, int height,
 			continue;
 		r = create_kind(ret, &kinds[i], width, height, options, &error);
 		if (r < 0 && any)
-			snprintf(skip_reason, sizeof(skip_reason), "not %s: %s", kinds[i].name,
-				error.text);
+			snprintf(skip_reason, sizeof(skip_reason), "%s is not used: %s",
+				kinds[i].name, error.text);
 	}
 	if (r < 0)
-		return error_set(reterr, r, "the encoder %s cannot be had: %s",
+		return error_set(reterr, r, "the encoder %s is not available: %s",
 			any ? ENCODER_FALLBACK : options->name,
-			error.text[0] ? error.text : "there is none of this name");
+			error.text[0] ? error.text : "unknown encoder");
 	memcpy((*ret)->skip_reason, skip_reason, sizeof(skip_reason));
 	return 0;
 }

@@ -22,13 +22,12 @@ int grabber_check_output(const char *name, struct error *reterr)
 		return 0;
 	if (strcmp(name, grabber_x11.name) == 0)
 		return error_set(reterr, -EOPNOTSUPP,
-			"of an X display all monitors are recorded, with what is where: leave --output "
-			"away");
+			"with an X display all monitors are recorded, with their positions: omit "
+			"--output");
 	if (strcmp(name, grabber_portal.name) == 0)
 		return error_set(reterr, -EOPNOTSUPP,
-			"which screen the desktop's portal hands out is chosen in its dialog: leave "
-			"--output away");
-	return error_set(reterr, -EOPNOTSUPP, "there are no outputs: leave --output away");
+			"the screen of the desktop's portal is chosen in its dialog: omit --output");
+	return error_set(reterr, -EOPNOTSUPP, "this screen source has no outputs: omit --output");
 }
 
 static bool has(const char *variable)
@@ -59,8 +58,8 @@ static const struct grabber_ops *choose_wayland(const char *output, struct error
 		return set_reason(&grabber_x11, ret_why, "the X display, because ", error.text);
 	/* portal support shows only on a request, which prompts the user */
 	if (r == -EOPNOTSUPP)
-		return set_reason(&grabber_portal, ret_why,
-			"what the desktop's portal hands out, because ", error.text);
+		return set_reason(
+			&grabber_portal, ret_why, "the desktop's portal, because ", error.text);
 	return set_reason(NULL, ret_why, error.text, "");
 }
 
@@ -69,16 +68,15 @@ static const struct grabber_ops *choose(
 	const char *display, const char *output, struct error *ret_why)
 {
 	if (display)
-		return set_reason(
-			&grabber_x11, ret_why, "the X display that --display names: ", display);
+		return set_reason(&grabber_x11, ret_why, "the X display of --display: ", display);
 	if (has("WAYLAND_DISPLAY"))
 		return choose_wayland(output, ret_why);
 	if (has("DISPLAY"))
-		return set_reason(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
-			getenv("DISPLAY"));
+		return set_reason(
+			&grabber_x11, ret_why, "the X display of DISPLAY: ", getenv("DISPLAY"));
 	return set_reason(NULL, ret_why,
 		"no display: start uxrecd in a graphical session, or name one with --display :N "
-		"(--screen none records input alone)",
+		"(--screen none records input only)",
 		"");
 }
 

@@ -94,7 +94,8 @@ static int capture_picture_at_rate(struct screen_source *source, int64_t damage_
 		return r;
 	log_info("screen: %d pictures a second at most instead of %d: %s", source->rate_control.fps,
 		before,
-		source->rate_control.fps < before ? "the machine is busy" : "there is room again");
+		source->rate_control.fps < before ? "the machine is busy"
+						  : "the machine has capacity again");
 	if (screen_push_left_out(source) < 0 ||
 		screen_push_info(source, screen_unique_time(source, clock_now_ns())) < 0)
 		return -ENOMEM;
@@ -226,10 +227,10 @@ static void set_priority(const char *priority)
 		return;
 	/* per thread: on Linux `who` 0 means the calling thread */
 	if (setpriority(PRIO_PROCESS, 0, LOW_NICE) < 0)
-		log_warning("screen: no lower priority: %s", strerror(errno));
+		log_warning("screen: cannot lower the priority: %s", strerror(errno));
 	if (strcmp(priority, "idle") == 0 &&
 		pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
-		log_warning("screen: no idle priority");
+		log_warning("screen: cannot set the idle priority");
 }
 
 /* Refuse to record where hiding is impossible. */
@@ -246,7 +247,7 @@ static int hide_windows(struct screen_source *source, struct error *reterr)
 		return 0;
 	if (!ops->hide)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"the study hides windows, but the screen source '%s' cannot locate them: "
 			"hide fixed areas, or record an X11 session",
 			ops->name);
 	r = ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
@@ -292,8 +293,8 @@ static int try_reconnect(struct source *base, struct error *reterr)
 /* Reconnect, unless a person has ended the capture or must permit it again. */
 static bool reconnect(struct screen_source *source)
 {
-	const struct source_outage outage = {"the display is gone", CHANNEL_SCREEN, source->wake_fd,
-		&source->stop, try_reconnect};
+	const struct source_outage outage = {"the connection to the display was lost",
+		CHANNEL_SCREEN, source->wake_fd, &source->stop, try_reconnect};
 
 	if (source->grabber->ops->failure_reason)
 		return false;
@@ -305,7 +306,8 @@ static const char *get_failure_reason(const struct screen_source *source)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
 
-	return ops->failure_reason ? ops->failure_reason(source->grabber) : "the display is gone";
+	return ops->failure_reason ? ops->failure_reason(source->grabber)
+				   : "the connection to the display was lost";
 }
 
 static void *screen_thread(void *user)
@@ -323,9 +325,9 @@ static void *screen_thread(void *user)
 	if (r < 0 && !source->stop)
 		source->context.failed(source->context.user, &source->base,
 			r == -EPIPE            ? get_failure_reason(source)
-				: r == -ENOMEM ? "no memory for pictures"
+				: r == -ENOMEM ? "out of memory for pictures"
 				: r == -E2BIG  ? "the screen is larger than can be recorded"
-					       : "the screen could not be encoded any more");
+					       : "encoding the screen failed");
 	return NULL;
 }
 
@@ -432,7 +434,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	rate_control_init(&source->rate_control, options->max_fps);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	if (!ops)
 		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
 	/* no watermark until the first picture has been pushed */

@@ -183,11 +183,12 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 		r = patcher_create(&source->patcher, source->canvas);
 	if (r == -E2BIG)
 		return error_set(reterr, r,
-			"a screen of %dx%d pixels is larger than can be recorded: %d on a side, %d million in all",
+			"a screen of %dx%d pixels is too large to be recorded: the limit is %d on "
+			"a side, %d million in all",
 			size.width, size.height, CANVAS_SIDE_LIMIT, SCREEN_LIMIT_PIXELS / 1000000);
 	if (r < 0)
 		return error_set(
-			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
+			reterr, r, "out of memory for a picture of %dx%d", size.width, size.height);
 	if (source->options.hide)
 		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
 	r = open_encoder(source, source->options.encoder, &error);

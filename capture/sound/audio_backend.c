@@ -104,7 +104,8 @@ int audio_backend_check(
 			return r;
 		r = measure_levels(backend, ret);
 	}
-	return r < 0 ? error_set(reterr, r, "no sound: %s answers, but no microphone gives any",
-			       ret->backend)
-		     : 0;
+	return r < 0
+		? error_set(reterr, r, "no sound: %s answers, but no microphone delivers samples",
+			  ret->backend)
+		: 0;
 }

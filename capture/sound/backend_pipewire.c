@@ -376,7 +376,7 @@ static int pipewire_create(
 	pthread_mutex_init(&backend->name_lock, NULL);
 	set_name(backend,
 		device            ? device
-			: monitor ? "what the machine plays"
+			: monitor ? "the machine's sound"
 				  : "the default microphone");
 	backend->blocks = calloc(BLOCKS, sizeof(*backend->blocks));
 	backend->loop = pw_thread_loop_new("uxrec-pipewire", NULL);

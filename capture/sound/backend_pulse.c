@@ -338,8 +338,8 @@ static int connect_all(
 	if (r == 0)
 		r = wait_until(backend, context_is_ready, until_ns);
 	if (r == -EACCES)
-		return error_set(reterr, r,
-			"no sound: PulseAudio does not let us in (access denied); is it this user's?");
+		return error_set(
+			reterr, r, "no sound: PulseAudio denied access: does it run as this user?");
 	if (r < 0)
 		return error_set(reterr, r,
 			"no sound: PulseAudio does not answer; is it running in this session?");
@@ -351,7 +351,7 @@ static int connect_all(
 	if (r == -ENODEV)
 		return error_set(reterr, r, "no sound: PulseAudio has no %s '%.80s'",
 			monitor ? "output" : "microphone", device ? device : "by default");
-	return r < 0 ? error_set(reterr, r, "no sound: PulseAudio lends no stream of it") : 0;
+	return r < 0 ? error_set(reterr, r, "no sound: PulseAudio cannot open a stream of it") : 0;
 }
 
 static void pulse_destroy(struct audio_backend *base)

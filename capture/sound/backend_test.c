@@ -33,7 +33,8 @@ static int tone_create(
 	(void)monitor;
 	if (end && *end && strcmp(end, ",lossy") != 0)
 		return error_set(reterr, -EINVAL,
-			"the tone '%.40s': it is a drift in ppm, then perhaps ',lossy'", device);
+			"the tone '%.40s': must be a drift in ppm, with ',lossy' after it or not",
+			device);
 	if (!(fabs(ppm) <= 10000))
 		return error_set(reterr, -EINVAL, "the tone's drift is at most 10000 ppm");
 	tone = calloc(1, sizeof(*tone));

@@ -53,7 +53,8 @@ int sound_encoder_create(struct sound_encoder **ret, struct error *reterr)
 	set_up(encoder->codec);
 	r = avcodec_open2(encoder->codec, codec, NULL);
 	if (r < 0)
-		return error_set(reterr, from_av(r), "the Opus encoder refuses: %s", av_err2str(r));
+		return error_set(
+			reterr, from_av(r), "cannot open the Opus encoder: %s", av_err2str(r));
 	encoder->frame->format = AV_SAMPLE_FMT_FLT;
 	encoder->frame->nb_samples = SOUND_FRAME_SAMPLES;
 	encoder->frame->sample_rate = AUDIO_RATE_HZ;

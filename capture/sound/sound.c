@@ -267,12 +267,12 @@ static int handle_lost_samples(struct sound_source *source, const struct audio_b
 
 	if (lost < 0 || lost > SILENCE_LIMIT) {
 		r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, from_ns,
-			block->time_ns, 0, "the sound device has begun anew");
+			block->time_ns, 0, "the sound device restarted");
 		return r < 0 ? r : begin_sound(source, block);
 	}
 	r = push_gap(source, UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW, from_ns,
 		sound_clock_at(&source->clock, block->position), (uint64_t)lost,
-		"samples were lost: there is silence instead");
+		"samples were lost and replaced by silence");
 	return r < 0 ? r : push_samples(source, NULL, (size_t)lost);
 }
 
@@ -337,7 +337,7 @@ static void *sound_thread(void *user)
 		if (r == 0) {
 			r = read_blocks(source);
 			audio_backend_destroy(steal_ptr(source->backend));
-			error_set(&error, r, "the sound device is gone");
+			error_set(&error, r, "the connection to the sound device was lost");
 		}
 		if (source->stop)
 			break;
@@ -394,7 +394,7 @@ int sound_source_create(struct source **ret, const struct source_context *contex
 	source->channels = config->monitor ? &monitor : &microphone;
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	if (!audio_backend_exists(config->name))
 		return error_set(reterr, -EINVAL, "no sound source '%s'", config->name);
 	if (config->device) {

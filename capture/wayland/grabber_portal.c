@@ -235,7 +235,7 @@ static void on_param_changed(void *user, uint32_t id, const struct spa_pod *para
 		return;
 	if (!portal_format_read(&format, param)) {
 		fail(grabber,
-			"the desktop gives pictures of %u × %u pixels, which cannot be recorded",
+			"the desktop shares pictures of %u × %u pixels, which cannot be recorded",
 			format.size.width, format.size.height);
 		return;
 	}
@@ -252,9 +252,10 @@ static void on_state(
 
 	(void)before;
 	if (state == PW_STREAM_STATE_ERROR)
-		fail(grabber, "the desktop's pictures have ended: %s", error ? error : "no reason");
+		fail(grabber, "the desktop's screen-sharing stream has ended: %s",
+			error ? error : "unknown error");
 	else if (state == PW_STREAM_STATE_UNCONNECTED)
-		fail(grabber, "the desktop's pictures have ended");
+		fail(grabber, "the desktop's screen-sharing stream has ended");
 }
 
 static const struct pw_stream_events stream_events = {
@@ -271,7 +272,7 @@ static void on_global_remove(void *user, uint32_t id)
 	struct portal_grabber *grabber = user;
 
 	if (id == grabber->node)
-		fail(grabber, "the desktop shows this screen no longer");
+		fail(grabber, "the desktop no longer shares this screen");
 }
 
 static const struct pw_registry_events registry_events = {
@@ -285,9 +286,11 @@ static void on_core_error(void *user, uint32_t id, int sequence, int r, const ch
 
 	(void)sequence;
 	if (id == PW_ID_CORE && r == -EPIPE)
-		fail(grabber, "PipeWire is gone, and with it the desktop's pictures");
+		fail(grabber,
+			"the connection to PipeWire was lost: the desktop's screen-sharing stream "
+			"has ended");
 	else if (id == PW_ID_CORE)
-		fail(grabber, "PipeWire does not let the screen be seen: %s", message);
+		fail(grabber, "PipeWire error in the desktop's screen-sharing stream: %s", message);
 }
 
 static const struct pw_core_events core_events = {
@@ -550,14 +553,16 @@ static const char *portal_describe(const struct grabber *base)
 
 	if (allowed->cursor == PORTAL_CURSOR_EMBEDDED)
 		return allowed->remembered
-			? "which the desktop allows from now on; the pointer is painted into it"
-			: "which the desktop asks for each time; the pointer is painted into it";
+			? "permission remembered by the desktop; the pointer is drawn into "
+			  "the picture"
+			: "permission asked for each time; the pointer is drawn into the "
+			  "picture";
 	if (allowed->cursor == PORTAL_CURSOR_HIDDEN)
 		return allowed->remembered
-			? "which the desktop allows from now on; without the pointer"
-			: "which the desktop asks for each time; without the pointer";
-	return allowed->remembered ? "which the desktop allows from now on"
-				   : "which the desktop asks for each time";
+			? "permission remembered by the desktop; without the pointer"
+			: "permission asked for each time; without the pointer";
+	return allowed->remembered ? "permission remembered by the desktop"
+				   : "permission asked for each time";
 }
 
 /* written once, before it is read */
@@ -565,7 +570,7 @@ static const char *portal_failure_reason(struct grabber *base)
 {
 	const char *failure_reason = portal_grabber(base)->failure_reason;
 
-	return *failure_reason ? failure_reason : "the display is gone";
+	return *failure_reason ? failure_reason : "the connection to the display was lost";
 }
 
 static void init_once(void)
@@ -589,7 +594,7 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 		r = pw_thread_loop_start(grabber->loop);
 	if (r < 0)
 		return error_set(reterr, r,
-			"the desktop lets the screen be seen, but PipeWire does not answer: %s",
+			"screen sharing is permitted, but PipeWire does not answer: %s",
 			strerror(-r));
 	r = await_frame(grabber, clock_now_ns() + FIRST_NS);
 	if (r == -EPIPE)
@@ -597,12 +602,11 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 	if (r < 0)
 		return error_set(reterr, r,
 			grabber->format.size.width == 0
-				? "the desktop lets the screen be seen, but gives no pictures "
-				  "outside of the graphics card's memory"
+				? "screen sharing is permitted, but the desktop has "
+				  "pictures only in the graphics card's memory"
 				: grabber->refused
-				? "the desktop gives pictures that do not fit "
-				  "their memory"
-				: "the desktop lets the screen be seen, but gives no "
+				? "the desktop's pictures are larger than their buffers"
+				: "screen sharing is permitted, but the desktop sends no "
 				  "pictures");
 	return 0;
 }

@@ -254,8 +254,8 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 
 	if (offered->format == UINT32_MAX)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the Wayland compositor has the screen's pixels in the format 0x%08x; only those "
-			"with 8 bits a colour in 32 can be recorded",
+			"the Wayland compositor uses the pixel format 0x%08x: only 32-bit formats "
+			"with 8 bits per colour can be recorded",
 			grabber->other_format);
 	if (offered->width < 1 || offered->width > CANVAS_SIDE_LIMIT || offered->height < 1 ||
 		offered->height > CANVAS_SIDE_LIMIT)
@@ -266,7 +266,8 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 	if (offered->stride < 4 * offered->width || offered->stride % 4 != 0 ||
 		(uint64_t)offered->stride * offered->height > INT32_MAX)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the Wayland compositor says that %u bytes are a row of %u pixels",
+			"the Wayland compositor states an invalid stride of %u bytes for a row of "
+			"%u pixels",
 			offered->stride, offered->width);
 	return 0;
 }
@@ -470,15 +471,15 @@ static int check_globals(const struct wlr_grabber *grabber, struct error *reterr
 {
 	if (!grabber->manager)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the Wayland compositor does not offer wlr-screencopy, by which its screen could "
-			"be recorded; compositors of the wlroots family do (sway, labwc, cage)");
+			"the Wayland compositor does not support wlr-screencopy, which is needed "
+			"to record its screen; compositors based on wlroots do (sway, labwc, cage)");
 	if (zwlr_screencopy_manager_v1_get_version(grabber->manager) < 2)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the Wayland compositor is too old: its wlr-screencopy does not tell when the "
-			"screen has changed");
+			"the Wayland compositor is too old: its wlr-screencopy does not report "
+			"changes of the screen");
 	if (!grabber->shm)
-		return error_set(
-			reterr, -EOPNOTSUPP, "the Wayland compositor does not share memory");
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor does not support shared memory (wl_shm)");
 	if (grabber->output_count == 0)
 		return error_set(reterr, -ENODEV, "the Wayland session has no output");
 	return 0;
@@ -503,8 +504,8 @@ static int no_such_output(const struct wlr_grabber *grabber, const char *name, s
 	list_outputs(grabber, known, sizeof(known));
 	if (!*known)
 		return error_set(reterr, -EINVAL,
-			"the Wayland compositor does not tell what its outputs are called: leave "
-			"--output away, and the first is recorded");
+			"the Wayland compositor does not report the names of its outputs: omit "
+			"--output to record the first");
 	return error_set(reterr, -EINVAL, "the Wayland session has no output '%s'; it has: %s",
 		text_quote(name).text, known);
 }
@@ -534,7 +535,7 @@ static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, stru
 	while (r >= 0 && grabber->state == FRAME_REQUESTED && clock_now_ns() < deadline_ns)
 		r = wayland_dispatch(grabber->display, -1, deadline_ns);
 	if (r < 0)
-		return error_set(reterr, -EPIPE, "the Wayland compositor has ended the connection");
+		return error_set(reterr, -EPIPE, "the Wayland compositor closed the connection");
 	if (grabber->state == FRAME_REQUESTED)
 		return wayland_no_answer(reterr);
 	if (grabber->state == FRAME_NONE)

@@ -53,7 +53,8 @@ struct portal {
 
 static int fault(struct error *reterr, const char *what, const char *why)
 {
-	return error_set(reterr, -EPROTO, "the desktop portal answers oddly to %s: %s", what, why);
+	return error_set(
+		reterr, -EPROTO, "invalid answer of the desktop portal to %s: %s", what, why);
 }
 
 /* ---- signals from the portal ---- */
@@ -64,7 +65,7 @@ static int on_closed(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)message;
 	(void)error;
-	portal->gone = "the desktop has ended the sharing of the screen";
+	portal->gone = "the desktop has ended screen sharing";
 	return 0;
 }
 
@@ -76,7 +77,7 @@ static int on_owner(sd_bus_message *message, void *user, sd_bus_error *error)
 	(void)error;
 	/* activation for our request is not an exit */
 	if (sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 && *before)
-		portal->gone = "the desktop portal is gone";
+		portal->gone = "the desktop portal has exited";
 	return 0;
 }
 
@@ -101,7 +102,7 @@ static int dispatch(struct portal *portal)
 		r = sd_bus_process(portal->bus, NULL);
 	while (r > 0);
 	if (r < 0 && !portal->gone)
-		portal->gone = "the session bus is gone";
+		portal->gone = "the connection to the session bus was lost";
 	return r;
 }
 
@@ -177,11 +178,11 @@ static int refused(struct error *reterr, const char *method, const sd_bus_error 
 		sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_PROPERTY) ||
 		sd_bus_error_has_name(error, SD_BUS_ERROR_INVALID_ARGS))
 		return error_set(reterr, -EOPNOTSUPP,
-			"no desktop portal shows this screen: install xdg-desktop-portal and the "
-			"part of it for this desktop (xdg-desktop-portal-gnome, -kde, -wlr), and "
-			"log in anew");
+			"no desktop portal can share this screen: install xdg-desktop-portal and "
+			"its backend for this desktop (xdg-desktop-portal-gnome, -kde, -wlr), and "
+			"log in again");
 	return error_set(reterr, r == -ETIMEDOUT ? -ETIMEDOUT : -EPROTO,
-		"the desktop portal does not answer to %s: %s", method,
+		"the desktop portal does not answer %s: %s", method,
 		error->message ? error->message : strerror(-r));
 }
 
@@ -217,19 +218,18 @@ static int wait_for_response(struct portal *portal)
 static int check_response(struct portal *portal, int r, struct error *reterr)
 {
 	if (r == -ETIMEDOUT)
-		return error_set(reterr, r,
-			"nobody has answered the desktop's question whether the screen may be seen");
+		return error_set(reterr, r, "the desktop's screen-sharing dialog was not answered");
 	if (r < 0 && is_cancelled(portal))
 		return error_set(reterr, r, "the start of the capture was cancelled");
 	if (r < 0)
-		return error_set(reterr, r, "the screen may not be seen: %s",
+		return error_set(reterr, r, "screen sharing failed: %s",
 			portal->gone ? portal->gone : strerror(-r));
 	if (portal->code == 1)
-		return error_set(reterr, -EACCES,
-			"the screen may not be seen: the desktop's question was answered with no");
+		return error_set(
+			reterr, -EACCES, "screen sharing was denied in the desktop's dialog");
 	if (portal->code != 0)
-		return error_set(reterr, -ECANCELED,
-			"the desktop has ended its question whether the screen may be seen");
+		return error_set(
+			reterr, -ECANCELED, "the desktop's screen-sharing dialog was dismissed");
 	return 0;
 }
 
@@ -302,8 +302,7 @@ static int connect_bus(struct portal *portal, struct error *reterr)
 			on_owner, portal);
 	if (r < 0)
 		return error_set(reterr, -ECONNREFUSED,
-			"no session bus answers, and by it the desktop is asked for the screen: %s",
-			strerror(-r));
+			"no session bus, which is needed for the desktop portal: %s", strerror(-r));
 	return 0;
 }
 
@@ -328,11 +327,11 @@ static int query_portal(struct portal *portal, enum portal_cursor *ret, struct e
 		portal->bus, PORTAL, PATH, SCREENCAST, "version", &error, 'u', &portal->version);
 
 	if (r < 0)
-		return refused(reterr, "what it can do", &error, r);
+		return refused(reterr, "a query of its version", &error, r);
 	if (!(property(portal, "AvailableSourceTypes") & SOURCE_MONITOR))
 		return error_set(reterr, -EOPNOTSUPP,
-			"the desktop portal does not show whole screens, or the part of it for "
-			"this desktop does not run");
+			"the desktop portal cannot share whole screens, or its backend for this "
+			"desktop is not running");
 	cursors = property(portal, "AvailableCursorModes");
 	*ret = PORTAL_CURSOR_HIDDEN; /* the default before version 2 */
 	for (size_t i = ARRAY_SIZE(wanted); i-- > 0;)
@@ -358,13 +357,13 @@ static int create_session(struct portal *portal, struct error *reterr)
 		return r;
 	session = text_result(portal, "session_handle");
 	if (!session || !sd_bus_object_path_is_valid(session))
-		return fault(reterr, "CreateSession", "there is no session");
+		return fault(reterr, "CreateSession", "no session");
 	portal->session = strdup(session);
 	if (!portal->session)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = sd_bus_match_signal(portal->bus, &portal->closed, PORTAL, portal->session,
 		"org.freedesktop.portal.Session", "Closed", on_closed, portal);
-	return r < 0 ? error_set(reterr, r, "the session bus is gone") : 0;
+	return r < 0 ? error_set(reterr, r, "the connection to the session bus was lost") : 0;
 }
 
 static int select_sources(
@@ -413,9 +412,7 @@ static int start_stream(
 		return r;
 	token = text_result(portal, "restore_token");
 	ret_stream->remembered = portal_token_store(token) == 0 && token;
-	return read_node(portal, &ret_stream->node) < 0
-		? fault(reterr, "Start", "there is no stream")
-		: 0;
+	return read_node(portal, &ret_stream->node) < 0 ? fault(reterr, "Start", "no stream") : 0;
 }
 
 static int open_remote(struct portal *portal, int *ret_fd, struct error *reterr)
@@ -432,7 +429,9 @@ static int open_remote(struct portal *portal, int *ret_fd, struct error *reterr)
 	if (r < 0)
 		return fault(reterr, "OpenPipeWireRemote", strerror(-r));
 	*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return *ret_fd < 0 ? error_set(reterr, -errno, "no descriptor: %s", strerror(errno)) : 0;
+	return *ret_fd < 0
+		? error_set(reterr, -errno, "cannot duplicate a descriptor: %s", strerror(errno))
+		: 0;
 }
 
 int portal_open(struct portal **ret, struct portal_stream *ret_stream,

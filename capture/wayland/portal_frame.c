@@ -45,12 +45,12 @@ int portal_memory_map(
 
 	if (buffer->n_datas != 1 || data->type != SPA_DATA_MemFd)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the desktop gives pictures in memory that cannot be read");
+			"the desktop's pictures are in memory that cannot be read");
 	/* the file must cover the advertised size */
 	if (fstat((int)data->fd, &status) < 0 || status.st_size < 0 || end == 0 ||
 		(size_t)status.st_size < end)
 		return error_set(reterr, -EBADMSG,
-			"the desktop gives buffers that are shorter than it says");
+			"the desktop's buffers are smaller than their stated size");
 	if (is_sealed)
 		memory = mmap(NULL, end, PROT_READ, MAP_SHARED, (int)data->fd, 0);
 	if (memory == MAP_FAILED)

@@ -105,7 +105,7 @@ int wayland_round_trip(struct wl_display *display, int64_t deadline_ns, struct e
 		r = wayland_dispatch(display, -1, deadline_ns);
 	wl_callback_destroy(callback);
 	if (r < 0)
-		return error_set(reterr, -EPIPE, "the Wayland compositor has ended the connection");
+		return error_set(reterr, -EPIPE, "the Wayland compositor closed the connection");
 	return done ? 0 : wayland_no_answer(reterr);
 }
 

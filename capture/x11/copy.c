@@ -54,19 +54,19 @@ static int find_layout(struct x11_copy *copy, const xcb_screen_t *screen, struct
 		}
 	if (setup->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the X server is of a machine with the other byte order (big endian): run "
-			"uxrecd on a machine like this one");
+			"the X server is big-endian, which is not supported: record a display of "
+			"a little-endian machine");
 	if (!visual || visual->_class != XCB_VISUAL_CLASS_TRUE_COLOR)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the screen has %u bits of colour by a colour map, which cannot be "
-			"recorded: set the X server to depth 24",
+			"the screen has a colour map of %u bits, which cannot be recorded: set "
+			"the X server to depth 24",
 			screen->root_depth);
 	copy->layout =
 		pixel_layout_find(bits, visual->red_mask, visual->green_mask, visual->blue_mask);
 	if (!copy->layout || copy->pad_bits < 8)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the screen has pixels of %u bits in %d (red %x, green %x, blue %x), which "
-			"cannot be recorded: set the X server to depth 24",
+			"the screen has a pixel format of %u bits in %d (red %x, green %x, blue "
+			"%x), which cannot be recorded: set the X server to depth 24",
 			screen->root_depth, bits, visual->red_mask, visual->green_mask,
 			visual->blue_mask);
 	return 0;
@@ -154,7 +154,7 @@ static int share(struct x11_copy *copy, int fd, struct error *reterr)
 	refused = xcb_request_check(copy->connection,
 		xcb_shm_attach_fd_checked(copy->connection, copy->segment, fd, false));
 	if (xcb_connection_has_error(copy->connection))
-		return error_set(reterr, -EPIPE, "the display is gone");
+		return error_set(reterr, -EPIPE, "the connection to the display was lost");
 	/* a server in another container has the extension, but the attachment fails */
 	copy->may_share = copy->shared = !refused;
 	return 0;
@@ -168,12 +168,12 @@ static int map_pixels(struct x11_copy *copy, struct error *reterr)
 	void *pixels;
 
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot allocate shared memory for the screen: %s",
+			strerror(errno));
 	pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (pixels == MAP_FAILED)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot allocate shared memory for the screen: %s",
+			strerror(errno));
 	copy->pixels = pixels;
 	copy->pixels_bytes = size;
 	return copy->may_share ? share(copy, steal_fd(&fd), reterr) : 0;

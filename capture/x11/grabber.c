@@ -94,12 +94,13 @@ static void describe(struct x11_grabber *grabber)
 	bool shared = x11_copy_is_shared(grabber->copy);
 
 	snprintf(grabber->limitation, sizeof(grabber->limitation), "%s%s%s",
-		shared ? "" : "the X server shares no memory: pictures come over its connection",
+		shared ? ""
+		       : "no shared memory with the X server: pictures come over its connection",
 		shared || grabber->has_damage_events ? "" : "; ",
 		grabber->has_damage_events
 			? ""
-			: "the X server does not tell of changes (DAMAGE, XFIXES): it is "
-			  "looked at 5 times a second");
+			: "no change events from the X server (DAMAGE, XFIXES): it is "
+			  "polled 5 times a second");
 }
 
 static const char *x11_limitation(const struct grabber *base)
@@ -161,8 +162,9 @@ static int x11_hide(struct grabber *base, const struct hide_rules *rules,
 	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
 
 	if (r == -ENOENT)
-		return error_set(reterr, r, "there is no locale C.UTF-8 to compare titles in");
-	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
+		return error_set(reterr, r,
+			"the locale C.UTF-8 is missing, which is needed to compare window titles");
+	return r < 0 ? error_set(reterr, r, "cannot list the windows of the X server") : 0;
 }
 
 static void x11_damage_all(struct grabber *base)

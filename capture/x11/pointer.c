@@ -332,7 +332,7 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 
 	if (!xinput || !xinput->present)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the X server lacks XInput: the pointer cannot be followed");
+			"the X server does not support XInput: the pointer cannot be recorded");
 	source->xinput_opcode = xinput->major_opcode;
 	source->has_shapes = xfixes && xfixes->present;
 	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
@@ -389,8 +389,8 @@ static int run(struct pointer_source *source)
 static void *pointer_thread(void *user)
 {
 	struct pointer_source *source = user;
-	const struct source_outage outage = {"the display is gone", CHANNEL_POINTER,
-		source->wake_fd, &source->stop, connect_pointer};
+	const struct source_outage outage = {"the connection to the display was lost",
+		CHANNEL_POINTER, source->wake_fd, &source->stop, connect_pointer};
 
 	pthread_setname_np(pthread_self(), "uxrec-pointer");
 	while (run(source) < 0 && !source->stop &&
@@ -445,7 +445,7 @@ int pointer_source_create(struct source **ret, const struct source_context *cont
 	pthread_mutex_init(&source->connection_lock, NULL);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
-		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	r = connect_pointer(base, reterr);
 	if (r < 0)
 		return r;

@@ -114,15 +114,15 @@ xcb_connection_t *x11_connect(const char *display, xcb_screen_t **ret_screen, st
 
 	if (!name) {
 		error_set(reterr, -ENOENT,
-			"no display: neither --display nor DISPLAY says which X server to record; "
-			"start uxrecd in the participant's session, or give --display :0");
+			"no display: neither --display nor DISPLAY is set; start uxrecd in the "
+			"participant's session, or use --display :0");
 		return NULL;
 	}
 	connection = connect_with_timeout(display, &number);
 	if (!connection) {
 		error_set(reterr, -ETIMEDOUT,
-			"the X display '%s' does not answer: is its server stopped? Start it anew, or "
-			"record another with --display",
+			"the X display '%s' does not answer: is its server stopped? Restart it, "
+			"or record another with --display",
 			text_quote(name).text);
 		return NULL;
 	}

@@ -128,10 +128,11 @@ static void server_comes_back(void)
 	sleep_ms(300);
 	xcb_disconnect(steal_ptr(desktop.connection));
 	end_child(&desktop.xvfb, SIGKILL);
-	check(child_says(&daemon.child, "screen: the display is gone", 10));
-	check(child_says(&daemon.child, "pointer: the display is gone", 10));
+	check(child_says(&daemon.child, "screen: the connection to the display was lost", 10));
+	check(child_says(&daemon.child, "pointer: the connection to the display was lost", 10));
 	expect(daemon_command(&daemon, &status, "status", "--json", NULL) == 0);
-	expect(strstr(status, "\"recording\"") && strstr(status, "the display is gone"));
+	expect(strstr(status, "\"recording\"") &&
+		strstr(status, "the connection to the display was lost"));
 	sleep_ms(1500);
 	back_ns = clock_now_ns();
 	check(desktop_start_with(&desktop, number, "800x300x24", NULL));
@@ -139,7 +140,7 @@ static void server_comes_back(void)
 	check(child_says(&daemon.child, "screen: looked for no more", 15));
 	check(child_says(&daemon.child, "pointer: looked for no more", 15));
 	expect(daemon_command(&daemon, &after, "status", "--json", NULL) == 0);
-	expect(!strstr(after, "the display is gone"));
+	expect(!strstr(after, "the connection to the display was lost"));
 	paint_marks(&desktop, 0x00ff40);
 	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 77, 55);
 	sleep_ms(REST_MS);
@@ -346,9 +347,9 @@ static void no_shared_memory_is_needed(void)
 {
 	static const char *const extra[] = {"-extension", "MIT-SHM", NULL};
 
-	is_recorded(&(struct kind){"1001x703x24", extra, COLOURS_24, "shares no memory"});
+	is_recorded(&(struct kind){"1001x703x24", extra, COLOURS_24, "no shared memory"});
 	is_recorded(&(struct kind){
-		"323x241x16", extra, {16, {11, 5}, {5, 6}, {0, 5}}, "shares no memory"});
+		"323x241x16", extra, {16, {11, 5}, {5, 6}, {0, 5}}, "no shared memory"});
 }
 
 static void no_damage_is_needed(void)

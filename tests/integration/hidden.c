@@ -612,7 +612,7 @@ static void windows_of_a_new_server_are_never_seen(void)
 	sleep_ms(300);
 	xcb_disconnect(steal_ptr(desktop.connection));
 	end_child(&desktop.xvfb, SIGKILL);
-	check(child_says(&daemon.child, "screen: the display is gone", 10));
+	check(child_says(&daemon.child, "screen: the connection to the display was lost", 10));
 	check(desktop_start_with(&desktop, number, "640x480x24", NULL));
 	gc = context_of(&desktop);
 	secret = make_window(&desktop, "My Secret 4711", false, 50, 50, 0xff00ff);

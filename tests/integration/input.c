@@ -699,12 +699,12 @@ static void what_would_be_recorded_is_shown(void)
 		return;
 	expect(show(&desktop, "classes", &classes) == 0);
 	expect(strstr(classes, "keyboard is there: Virtual core XTEST keyboard") != NULL);
-	expect(strstr(classes, "keys are told as 'classes'") != NULL);
+	expect(strstr(classes, "key policy 'classes'") != NULL);
 	expect(strstr(classes, " letter") && strstr(classes, " digit"));
 	expect(strstr(classes, "button left 1\n") && strstr(classes, "button left 0\n"));
 	expect(strstr(classes, "motion by 5, 7\n") != NULL);
 	expect(show(&desktop, "counts", &counts) == 0);
-	expect(strstr(counts, "keys are told as 'counts'") && !strstr(counts, "letter"));
+	expect(strstr(counts, "key policy 'counts'") && !strstr(counts, "letter"));
 	for (const char *at = counts; (at = strstr(at, "keys: ")); at++)
 		if (sscanf(at, "keys: %u in 250 ms", &part) == 1)
 			count += part;

@@ -175,16 +175,16 @@ static void everyone_else_is_refused(void)
 {
 	if (!start_service(10000))
 		return;
-	expect(is_refused(OTHER, "user 1001 does not have the seat of this machine now"));
+	expect(is_refused(OTHER, "user 1001 is not the active user at the seat of this machine"));
 	expect(is_refused(1002, "user 1002 has no session at the seat of this machine"));
 	expect(is_refused(0, "user 0 has no session at the seat of this machine"));
 	lab_seat_set("c2", OTHER, "1000 1001");
-	expect(is_refused(USER, "user 1000 does not have the seat"));
+	expect(is_refused(USER, "user 1000 is not the active user at the seat"));
 	expect(is_served(OTHER, "keys"));
 	lab_seat_set(NULL, 0, "1000");
-	expect(is_refused(USER, "user 1000 does not have the seat"));
+	expect(is_refused(USER, "user 1000 is not the active user at the seat"));
 	lab_seat_remove();
-	expect(is_refused(USER, "no systemd-logind here"));
+	expect(is_refused(USER, "systemd-logind is not running"));
 	end_service();
 }
 
@@ -240,7 +240,7 @@ static void limits_are_read_for_each(void)
 	write_conf("# all of it\nkeys = everything\n");
 	expect(is_refused(USER, "inputd.conf:2: keys are not 'everything'"));
 	check(chmod(conf_path, 0666) == 0);
-	expect(is_refused(USER, "inputd.conf may be written by others than root"));
+	expect(is_refused(USER, "inputd.conf is writable by users other than root"));
 	unlink(conf_path);
 	expect(is_served(USER, "keys classes"));
 	end_service();
@@ -294,7 +294,7 @@ static void who_has_lost_the_seat_gives_way(void)
 	expect(poll(&(struct pollfd){.fd = first, .events = POLLIN}, 1, 100) == 0);
 	second = connect_as(OTHER);
 	expect(peer_hears(second, INPUTD_READY, "keys classes, seat 0"));
-	expect(peer_hears(first, INPUTD_FAILED, "another user has the seat") &&
+	expect(peer_hears(first, INPUTD_FAILED, "another user is active at the seat") &&
 		peer_hears_end(first));
 	expect(is_refused(USER, "another recorder (uid 1001)"));
 	close(first);
@@ -375,7 +375,7 @@ static bool is_understood(const struct inputd_request *request, size_t size, con
 
 static void nonsense_is_refused_and_harms_nobody(void)
 {
-	static const char nonsense[] = "makes no sense";
+	static const char nonsense[] = "invalid request";
 	struct inputd_request bad[6];
 	uint64_t state = 5;
 
@@ -418,8 +418,8 @@ static void who_asks_nothing_is_left(void)
 	sleep_ms(200);
 	other = connect_as(USER);
 	expect(peer_hears(other, INPUTD_FAILED, "another recorder (uid 1000)"));
-	expect(peer_hears(fd, INPUTD_FAILED, "has not said what it wants") && peer_hears_end(fd));
-	expect(is_understood(&good, sizeof(good), "makes no sense"));
+	expect(peer_hears(fd, INPUTD_FAILED, "sent no request") && peer_hears_end(fd));
+	expect(is_understood(&good, sizeof(good), "invalid request"));
 	close(fd);
 	close(other);
 	end_service();
@@ -437,10 +437,11 @@ static void more_than_the_limits_is_refused(void)
 		return;
 	full.keys = KEY_POLICY_FULL;
 	memset(full.consent, 'a', 32);
-	expect(!is_understood(&full, sizeof(full), "allows of keys classes at most, and not full"));
+	expect(!is_understood(
+		&full, sizeof(full), "allows the key policy classes at most, not full"));
 	full.keys = KEY_POLICY_CLASSES;
 	full.flags = INPUTD_SHORTCUTS;
-	expect(!is_understood(&full, sizeof(full), "does not allow that shortcuts are kept"));
+	expect(!is_understood(&full, sizeof(full), "does not allow recording shortcuts"));
 	end_service();
 }
 
@@ -470,7 +471,7 @@ static void it_is_small(void)
 	}
 	if (!start_program())
 		return;
-	expect(is_understood(&good, sizeof(good), "makes no sense"));
+	expect(is_understood(&good, sizeof(good), "invalid request"));
 	kb = resident_kb(running);
 	printf("# uxrec-inputd has %u KiB\n", kb);
 	expect(kb > 0 && kb <= 8 * 1024);

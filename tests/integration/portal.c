@@ -28,7 +28,7 @@ static void the_end_of_the_sharing_is_told(void)
 	if (!scene_begin(&scene))
 		return;
 	portal_lab_close_session(&scene.portal);
-	scene_ends_with(&scene, "ended the sharing");
+	scene_ends_with(&scene, "has ended screen sharing");
 }
 
 static void the_end_of_the_portal_is_told(void)
@@ -38,7 +38,7 @@ static void the_end_of_the_portal_is_told(void)
 	if (!scene_begin(&scene))
 		return;
 	portal_lab_end(&scene.portal);
-	scene_ends_with(&scene, "the desktop portal is gone");
+	scene_ends_with(&scene, "the desktop portal has exited");
 }
 
 static void the_end_of_the_stream_is_told(void)
@@ -111,8 +111,8 @@ static void refuses(enum portal_answer answer, int wanted, const char *why)
 
 static void a_no_is_a_no(void)
 {
-	refuses(PORTAL_NO, -EACCES, "answered with no");
-	refuses(PORTAL_END, -ECANCELED, "ended its question");
+	refuses(PORTAL_NO, -EACCES, "was denied");
+	refuses(PORTAL_END, -ECANCELED, "was dismissed");
 }
 
 static void without_a_portal_that_is_said(void)
@@ -393,7 +393,7 @@ static void a_session_is_recorded(void)
 	}
 	/* a person ends the sharing: the session ends with that reason */
 	portal_lab_close_session(&scene.portal);
-	expect(child_says(&daemon.child, "ended the sharing", 20));
+	expect(child_says(&daemon.child, "has ended screen sharing", 20));
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	expect(messages_of(&daemon, session, CHANNEL_SCREEN) >= 1);
 	expect(messages_of(&daemon, session, CHANNEL_POINTER) == 10);

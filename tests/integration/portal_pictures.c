@@ -292,7 +292,7 @@ static void buffers_shorter_than_they_say_are_refused(void)
 		return;
 	expect(scene_open(&scene, &error) < 0);
 	printf("# %s\n", error.text);
-	expect(strstr(error.text, "shorter"));
+	expect(strstr(error.text, "smaller than their stated size"));
 	scene_finish(&scene);
 }
 

@@ -100,7 +100,7 @@ static void who_is_at_the_seat_but_not_in_front_is_inactive(void)
 		return;
 	/* the input service admits only the active user */
 	expect(seat_create(&seat, OTHERS, true, &error) == -EACCES);
-	expect(strstr(error.text, "does not have the seat") != NULL);
+	expect(strstr(error.text, "is not the active user at the seat") != NULL);
 	check(seat_create(&seat, OTHERS, false, &error) == 0);
 	expect(seat_dispatch(seat) == SEAT_INACTIVE);
 	lab_seat_set("c2", OTHERS, BOTH);

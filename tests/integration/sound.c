@@ -272,7 +272,8 @@ static void a_microphone_that_comes_is_taken_up(void)
 		return;
 	expect(audio_backend_check(
 		       &report, &(struct audio_config){"pipewire", NULL, false}, &error) < 0);
-	expect(strcmp(error.text, "no sound: pipewire answers, but no microphone gives any") == 0);
+	expect(strcmp(error.text,
+		       "no sound: pipewire answers, but no microphone delivers samples") == 0);
 	listener_record(&listener, "auto", NULL);
 	sleep_ms(3000);
 	expect(listener_packets(&listener) == 0);

@@ -373,7 +373,7 @@ static void sessions_are_recorded(void)
 	sleep_ms(2000);
 	end_child(&lab.sway, SIGKILL);
 	/* the session goes on, and waits for it */
-	check(child_says(&daemon.child, "gone", 10));
+	check(child_says(&daemon.child, "the connection to the display was lost", 10));
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(daemon_command(&daemon, NULL, "start", "--study", "Demo study", "--participant",
 		       "P02", "--consent", "paper", NULL) == 3);

@@ -328,13 +328,13 @@ static void bad_offers_are_refused(void)
 		int r;
 		const char *says;
 	} table[] = {
-		{{.no_screencopy = true}, -EOPNOTSUPP, "does not offer wlr-screencopy"},
-		{{.no_shm = true, .version = 3}, -EOPNOTSUPP, "does not share memory"},
+		{{.no_screencopy = true}, -EOPNOTSUPP, "does not support wlr-screencopy"},
+		{{.no_shm = true, .version = 3}, -EOPNOTSUPP, "does not support shared memory"},
 		{{.no_output = true, .version = 3}, -ENODEV, "no output"},
 		{{.version = 1}, -EOPNOTSUPP, "too old"},
 		{{.version = 3, .fails = true, .width = 9}, -ENODEV, "switched on"},
 		{{.version = 3}, -ETIMEDOUT, "does not answer"},
-		{{.version = 3, .ends_connection = true}, -EPIPE, "ended the connection"},
+		{{.version = 3, .ends_connection = true}, -EPIPE, "closed the connection"},
 		{{.version = 3, .format = 0x30335258, .width = 64, .height = 40, .stride = 256},
 			-EOPNOTSUPP, "0x30335258"},
 		{{.version = 2, .format = 0x36314752, .width = 64, .height = 40, .stride = 128},
@@ -499,17 +499,17 @@ static void chosen_is_what_a_person_sees(void)
 
 	choose(wlroots->socket, NULL, NULL, &grabber_wlr, "the Wayland session's output");
 	choose(wlroots->socket, ":0", NULL, &grabber_wlr, "the Wayland session's output");
-	choose(wlroots->socket, ":0", ":7", &grabber_x11, "--display names: :7");
+	choose(wlroots->socket, ":0", ":7", &grabber_x11, "the X display of --display: :7");
 	/* its X display has only the X11 windows */
-	choose(other->socket, ":0", NULL, &grabber_portal, "what the desktop's portal hands out");
+	choose(other->socket, ":0", NULL, &grabber_portal, "the desktop's portal, because ");
 	choose("/nowhere", ":0", NULL, &grabber_x11, "'/nowhere': No such file");
 	choose("/nowhere", NULL, NULL, NULL, "'/nowhere': No such file");
-	choose(NULL, ":0", NULL, &grabber_x11, "DISPLAY names, :0");
+	choose(NULL, ":0", NULL, &grabber_x11, "the X display of DISPLAY: :0");
 	choose(NULL, NULL, NULL, NULL, "no display");
 	/* in version 3 outputs have no name */
-	choose_output(wlroots->socket, NULL, "does not tell what its outputs are called");
+	choose_output(wlroots->socket, NULL, "does not report the names of its outputs");
 	choose_output(other->socket, NULL, "chosen in its dialog");
-	choose_output(wlroots->socket, ":7", "of an X display all monitors are recorded");
+	choose_output(wlroots->socket, ":7", "with an X display all monitors are recorded");
 	compositor_end(wlroots);
 	compositor_end(other);
 }

@@ -38,22 +38,25 @@ static void what_is_wrong_is_refused_with_its_line(void)
 	static const struct {
 		const char *text, *error;
 	} table[] = {
-		{"keys = all", "conf:1: keys are not 'all'"},
-		{"# ok\nkeys = Full\n", "conf:2: keys are not 'Full'"},
-		{"keys =\n", "conf:1: keys are not ''"},
-		{"keys = none # note", "conf:1: keys are not 'none # note'"},
-		{"keys = \"none\"", "conf:1: keys are not '\"none\"'"},
-		{"keys = none\nkeys = full\n", "conf:2: 'keys' is said twice"},
-		{"\n\nKeys = none", "conf:3: no key is called 'Keys'"},
-		{"key = none", "conf:1: no key is called 'key'"},
-		{"= none", "conf:1: no key is called ''"},
+		{"keys = all", "conf:1: keys 'all': must be one of none, counts, classes, full"},
+		{"# ok\nkeys = Full\n",
+			"conf:2: keys 'Full': must be one of none, counts, classes, full"},
+		{"keys =\n", "conf:1: keys '': must be one of none, counts, classes, full"},
+		{"keys = none # note",
+			"conf:1: keys 'none # note': must be one of none, counts, classes, full"},
+		{"keys = \"none\"",
+			"conf:1: keys '\"none\"': must be one of none, counts, classes, full"},
+		{"keys = none\nkeys = full\n", "conf:2: 'keys' is set twice"},
+		{"\n\nKeys = none", "conf:3: unknown key 'Keys'"},
+		{"key = none", "conf:1: unknown key 'key'"},
+		{"= none", "conf:1: unknown key ''"},
 		{"keys none", "conf:1: 'keys none' is not of the form key = value"},
 		{"[inputd]", "conf:1: '[inputd]' is not of the form key = value"},
-		{"shortcuts = true", "conf:1: shortcuts are yes or no, and not 'true'"},
-		{"devices =", "conf:1: devices are not ''"},
+		{"shortcuts = true", "conf:1: shortcuts 'true': must be yes or no"},
+		{"devices =", "conf:1: devices: the list is empty"},
 		{"keys = none\r\n", "conf:1: a control character"},
 		{"keys = none\x1b[2K\n", "conf:1: a control character"},
-		{"\xef\xbb\xbfkeys = none", "conf:1: no key is called '?keys'"},
+		{"\xef\xbb\xbfkeys = none", "conf:1: unknown key '?keys'"},
 	};
 	struct inputd_conf conf;
 
@@ -74,7 +77,7 @@ static void zero_bytes_are_refused(void)
 	struct error error;
 
 	expect(inputd_conf_parse(&conf, zero, sizeof(zero) - 1, "conf", &error) == -EINVAL);
-	expect(strcmp(error.text, "conf: it is no text") == 0);
+	expect(strcmp(error.text, "conf: not a text file") == 0);
 }
 
 static void wrong_devices_are_refused_with_their_line(void)
@@ -99,7 +102,7 @@ static void more_than_is_allowed_is_refused(void)
 		expect((inputd_conf_allows(&conf, (enum key_policy)keys, false, &error) == 0) ==
 			(keys == KEY_POLICY_NONE || keys == KEY_POLICY_COUNTS));
 	expect(strcmp(error.text,
-		       "the administrator of this machine allows of keys counts at most, and not "
+		       "the administrator of this machine allows the key policy counts at most, not "
 		       "full (/etc/uxrec/inputd.conf)") == 0);
 	expect(inputd_conf_allows(&conf, KEY_POLICY_NONE, true, &error) == -EACCES);
 	conf.shortcuts = true;
@@ -184,7 +187,7 @@ static void file_that_others_may_change_is_refused(void)
 		return;
 	}
 	expect(read_conf(group, &error) == -EPERM);
-	expect(strstr(error.text, "written by others") != NULL);
+	expect(strstr(error.text, "writable by users other than root") != NULL);
 	expect(read_conf(others, &error) == -EPERM);
 	check(chown(foreign, 1000, 0) == 0);
 	expect(read_conf(foreign, &error) == -EPERM);
@@ -200,9 +203,9 @@ static void what_is_no_plain_file_is_refused(void)
 
 	check(symlink(good, link) == 0 && mkfifo(fifo, 0600) == 0 && mkdir(folder, 0755) == 0);
 	expect(read_conf(link, &error) == -ELOOP);
-	expect(strstr(error.text, "it is a link, and none is followed") != NULL);
+	expect(strstr(error.text, "it is a symbolic link; links are not followed") != NULL);
 	expect(read_conf(fifo, &error) == -EPERM);
-	expect(strstr(error.text, "is no regular file") != NULL);
+	expect(strstr(error.text, "is not a regular file") != NULL);
 	expect(read_conf(folder, &error) == -EPERM);
 }
 

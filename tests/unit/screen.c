@@ -202,7 +202,7 @@ static void sink_push(struct packet_sink *sink, struct packet *packet)
 static void source_lost(void *user, struct source *source, const char *reason)
 {
 	(void)source;
-	expect(strcmp(reason, "the screen could not be encoded any more") == 0);
+	expect(strcmp(reason, "encoding the screen failed") == 0);
 	((struct lab *)user)->failed = true;
 }
 
@@ -356,7 +356,7 @@ static void a_screen_that_is_too_large_is_refused(void)
 	check(busy_create(&source.grabber, NULL, NULL) == 0);
 	busy_width = 16385;
 	expect(screen_set_up(&source, &error) == -E2BIG);
-	expect(strstr(error.text, "16385x256 pixels is larger than can be recorded"));
+	expect(strstr(error.text, "16385x256 pixels is too large to be recorded"));
 	busy_width = BUSY_WIDTH;
 	screen_tear_down(&source);
 	grabber_destroy(source.grabber);

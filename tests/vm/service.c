@@ -198,7 +198,7 @@ static void only_who_has_the_seat_is_served(void)
 	bring_to_front(1);
 	expect(is_refused(0, KEY_POLICY_CLASSES, "user 0 has no session at the seat"));
 	expect(is_refused(65534, KEY_POLICY_CLASSES, "user 65534 has no session at the seat"));
-	expect(is_refused(BOB, KEY_POLICY_CLASSES, "user 4002 does not have the seat"));
+	expect(is_refused(BOB, KEY_POLICY_CLASSES, "user 4002 is not the active user at the seat"));
 	fd = ask(ALICE, KEY_POLICY_CLASSES);
 	heard = listen_to(fd, has_answer);
 	printf("# %s\n", heard.text);
@@ -367,7 +367,7 @@ static void limits_of_the_administrator_hold(void)
 	int fd;
 
 	check(shell("echo 'keys = counts' >" INPUTD_CONF_PATH));
-	expect(is_refused(ALICE, KEY_POLICY_CLASSES, "allows of keys counts at most"));
+	expect(is_refused(ALICE, KEY_POLICY_CLASSES, "allows the key policy counts at most"));
 	check(shell("echo 'keys = many' >" INPUTD_CONF_PATH));
 	expect(is_refused(ALICE, KEY_POLICY_NONE, "inputd.conf:1: keys are not 'many'"));
 	check(shell("rm " INPUTD_CONF_PATH));
