@@ -92,7 +92,7 @@ int text_check(const char *name, const void *text, size_t size_bytes, struct err
 		return 0;
 	return error_set(reterr, -EILSEQ, "%s: byte %zu (0x%02x) %s", name, valid + 1,
 		((const unsigned char *)text)[valid],
-		((const char *)text)[valid] ? "is not UTF-8" : "cannot be in a text");
+		((const char *)text)[valid] ? "is not UTF-8" : "is not allowed in a text");
 }
 
 int text_check_typed(const char *name, const char *text, struct error *reterr)

@@ -101,11 +101,10 @@ static int check_tag(const Uxrec__Act *act, struct error *reterr)
 	if (r < 0)
 		return r;
 	if (tag->planned == UXREC__TAG__PLANNED__PLANNED_AT_OPPORTUNITY && !*tag->opportunity)
-		return error_set(
-			reterr, -EINVAL, "tag.opportunity: it is missing of a planned error");
+		return error_set(reterr, -EINVAL, "tag.opportunity: missing for a planned error");
 	if (tag->planned == UXREC__TAG__PLANNED__PLANNED_UNPLANNED && *tag->opportunity)
 		return error_set(
-			reterr, -EINVAL, "tag.opportunity: an unplanned error was at none");
+			reterr, -EINVAL, "tag.opportunity: not allowed for an unplanned error");
 	return check_span(tag->media_ns, tag->end_ns, true, "tag", reterr);
 }
 
@@ -258,7 +257,7 @@ static int check_patch(struct act_checking *checking, const Uxrec__Act *act,
 	const ProtobufCMessageDescriptor *body, struct error *reterr)
 {
 	if (act->n_fields == 0)
-		return error_set(reterr, -EINVAL, "a patch names the fields that it sets");
+		return error_set(reterr, -EINVAL, "a patch must name the fields that it sets");
 	if (act->n_fields > PATCH_FIELDS_LIMIT)
 		return error_set(reterr, -EINVAL, "a patch of %zu fields", act->n_fields);
 	for (size_t i = 0; i < act->n_fields; i++) {
@@ -280,7 +279,7 @@ static int check_body(struct act_checking *checking, Uxrec__Act *act, struct err
 	int r = 0;
 
 	if (!body)
-		return error_set(reterr, -EINVAL, "the act says nothing");
+		return error_set(reterr, -EINVAL, "the act has no content");
 	if (patches) {
 		r = check_patch(checking, act, body->descriptor, reterr);
 		checking->only = act;
@@ -319,7 +318,7 @@ static int check_envelope(const Uxrec__Act *act, struct error *reterr)
 	if (message_check_texts(&act->base, reterr) < 0)
 		return -EINVAL;
 	if (act->counter > ACT_COUNTER_LIMIT)
-		return error_set(reterr, -EINVAL, "the act's counter is impossible");
+		return error_set(reterr, -EINVAL, "the act's counter is invalid");
 	return name_check("author", act->author, reterr);
 }
 

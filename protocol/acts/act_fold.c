@@ -346,7 +346,7 @@ int act_fold_try(const struct act_fold *fold, const Uxrec__Act *patch, struct er
 	int r;
 
 	if (!standing)
-		return error_set(reterr, -ENOENT, "what is to be changed is not there");
+		return error_set(reterr, -ENOENT, "the act to be changed does not exist");
 	if (standing->body_case != patch->body_case)
 		return error_set(reterr, -EINVAL, "a patch keeps the kind of body");
 	patches = malloc((thing->patch_count + 1) * sizeof(*patches));

@@ -57,7 +57,7 @@ static int handle_act(void *user, uint64_t offset, const struct mcap_message *me
 	struct act_standing standing;
 
 	if (!act) {
-		note_damage(log, offset, "a message that is no act");
+		note_damage(log, offset, "a message that is not an act");
 		return 0;
 	}
 	log->counts.acts++;
@@ -382,7 +382,7 @@ static int open_for_writing(struct annotations *log, struct error *reterr)
 		(fstat(log->fd, &before) < 0 || fstat(fd, &now) < 0 ||
 			before.st_ino != now.st_ino || before.st_dev != now.st_dev))
 		return error_set(reterr, -ESTALE,
-			"%s/%s: another file has taken its place: open the session again",
+			"%s/%s: the file was replaced by another one: open the session again",
 			folder_path(log->folder), log->name);
 	if (log->fd >= 0)
 		close(log->fd);
@@ -515,7 +515,7 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
 		return r;
 	standing = act_fold_find(&log->fold, act->id);
 	if (!standing && act->kind != UXREC__ACT__KIND__KIND_REMOVE)
-		return error_set(reterr, -EIO, "%s/%s: the act is not there after writing",
+		return error_set(reterr, -EIO, "%s/%s: the act is missing after writing",
 			folder_path(log->folder), log->name);
 	if (ret)
 		*ret = standing ? standing : log->appended;

@@ -73,7 +73,7 @@ static int handle_act(void *user, uint64_t offset, const struct mcap_message *me
 	struct act_standing standing;
 
 	if (!act) {
-		note_damage(acts, offset, "a message that is no act");
+		note_damage(acts, offset, "a message that is not an act");
 		return 0;
 	}
 	if (act_id_is_valid(act->act_id))
@@ -245,9 +245,8 @@ static int merge_named(struct annotations *log, const struct folder *folder, con
 	memcpy(theirs.session, log->session, sizeof(theirs.session));
 	r = file_acts_read(&theirs, file, (size_t)size, &result.torn_bytes);
 	if (r > 0 && *theirs.other)
-		return error_set(reterr, -EXDEV,
-			"these acts are about another session: %s, and not %s", theirs.other,
-			log->session);
+		return error_set(reterr, -EXDEV, "these acts belong to another session: %s, not %s",
+			theirs.other, log->session);
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
 	if (r == 0)

@@ -287,7 +287,8 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 
 	if (r < 0)
 		return error_set(reterr, r, "%s/%s: %s", folder_path(folder), name,
-			r == -EEXIST ? "it is there already; name another file" : strerror(-r));
+			r == -EEXIST ? "the file already exists; choose another name"
+				     : strerror(-r));
 	if (options->compression)
 		session_writer_set_compression(writer, *options->compression);
 	r = copy_identity_init(&made, reader);
@@ -529,12 +530,11 @@ static int put_in_place(const struct folder *folder, struct error *reterr)
 {
 	int r = replace_segments(folder);
 
-	return r < 0
-		? error_set(reterr, r,
-			  "%s: %s; what was erased is not read any more, but files that had it "
-			  "are still there: run the command again",
-			  folder_path(folder), strerror(-r))
-		: 0;
+	return r < 0 ? error_set(reterr, r,
+			       "%s: %s; the erased data is no longer read, but files with it still "
+			       "exist: run the command again",
+			       folder_path(folder), strerror(-r))
+		     : 0;
 }
 
 /* Give the new file its name, once all of it is on the disk. */
@@ -573,7 +573,7 @@ static int make_erased(struct session_reader *reader, struct folder *folder, str
 		return 0;
 	folder_remove(folder, ERASING_NAME);
 	return error_set(reterr, r, "%s: %s", folder_path(folder),
-		r == -EIO ? "the disk does not give all of it back" : strerror(-r));
+		r == -EIO ? "the disk cannot read all of it" : strerror(-r));
 }
 
 /* A gap outside of the session would extend it. @return 0 or -ERANGE */
@@ -587,7 +587,7 @@ static int clamp_span(struct session_erase_options *options, const struct sessio
 	if (options->from_ns >= options->to_ns || options->from_ns > end_ns ||
 		options->to_ns <= begin_ns)
 		return error_set(reterr, -ERANGE,
-			"the span has nothing of the session, which is %.3f s long",
+			"the span is outside of the session, which is %.3f s long",
 			(double)(end_ns - begin_ns) / NS_PER_S);
 	if (options->from_ns < begin_ns)
 		options->from_ns = begin_ns;

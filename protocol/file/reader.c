@@ -40,7 +40,7 @@ int reader_handle_failure(
 	}
 	if (r != -EIO)
 		return r;
-	reader_damage(reader, file, offset, "the disk does not give this back");
+	reader_damage(reader, file, offset, "the disk cannot read this");
 	reader->disk_failed = true;
 	return 0;
 }

@@ -158,7 +158,7 @@ static int read_record(struct loaded_chunk *loaded, const struct reader_file *fi
 	uint32_t crc;
 	int r;
 
-	*ret_reason = "no chunk where the index says there is one";
+	*ret_reason = "no chunk at the offset in the index";
 	r = read_bytes(loaded, file, entry);
 	if (r < 0)
 		return r;
@@ -187,12 +187,12 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 	const struct wal_group *group;
 	int r;
 
-	*ret_reason = "a chunk that is larger than any honest one";
+	*ret_reason = "a chunk that exceeds the size limit";
 	if (entry->length > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
 	switch (entry->source) {
 	case CHUNK_WAL:
-		*ret_reason = "a part of the write-ahead log that is not there any more";
+		*ret_reason = "a part of the write-ahead log that no longer exists";
 		group = &file->groups[entry->offset];
 		r = wal_read(group, file->wal_fds[group->file], &loaded->raw);
 		if (r == 0)
@@ -200,7 +200,7 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 				(struct view){loaded->raw.data, loaded->raw.size_bytes, 0};
 		return r;
 	case CHUNK_RUN:
-		*ret_reason = "messages that are not there any more";
+		*ret_reason = "messages that no longer exist";
 		r = read_bytes(loaded, file, entry);
 		loaded->records = (struct view){loaded->raw.data, entry->length, 0};
 		return r;

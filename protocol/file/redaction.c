@@ -286,7 +286,7 @@ static bool channel_is_safe(struct redaction *redaction, const struct reader_mes
 	walk(redaction, channel->schema);
 	if (redaction->unsafe)
 		problem(redaction, message->time_ns,
-			"%s (%s) has room for a key code: %s is none of the fields that have not",
+			"%s (%s) can hold a key code: %s is not one of the safe fields",
 			channel->topic, channel->schema, redaction->unsafe_field);
 	if (redaction->judged_count < ARRAY_SIZE(redaction->judged)) {
 		redaction->judged[redaction->judged_count].channel = channel;
@@ -319,7 +319,7 @@ static void report_shortcut(struct redaction *redaction, bool holds, int64_t tim
 {
 	if (!holds)
 		problem(redaction, time_ns,
-			"a shortcut, and its modifiers were not down: its code is of text");
+			"a shortcut whose modifiers were not down: its code is of text");
 }
 
 static void check_classes(struct redaction *redaction, const struct reader_message *message,
@@ -410,7 +410,7 @@ static void check_layout(struct redaction *redaction, const struct reader_messag
 			redaction->policies[i].shortcuts;
 	if (layout->n_labels > 0 && !codes_allowed)
 		problem(redaction, message->time_ns,
-			"labels of keys, and no policy of this session allows codes");
+			"labels of keys, but no policy of this session allows key codes");
 }
 
 static void check_unpacked(struct redaction *redaction, const struct reader_message *message,
@@ -463,8 +463,8 @@ static void check_message(struct redaction *redaction, const struct reader_messa
 					message->data.size_bytes, message->data.data)
 			      : NULL;
 	if (!unpacked) {
-		problem(redaction, message->time_ns, "%s: a message that is no %s", channel->topic,
-			channel->schema);
+		problem(redaction, message->time_ns, "%s: a message that is not of type %s",
+			channel->topic, channel->schema);
 		return;
 	}
 	check_unpacked(redaction, message, unpacked, &policy);

@@ -249,7 +249,7 @@ static void check_message(
 		if (unpacked)
 			check_texts(verify, message.channel_id, unpacked);
 		else
-			problem(verify, verify->offset, "a message of channel %u is no %s",
+			problem(verify, verify->offset, "a message of channel %u is not of type %s",
 				message.channel_id, state->message->name);
 	}
 	state->messages++;
@@ -674,12 +674,13 @@ static int next_record(struct verify *verify, uint64_t size_bytes)
 		return (int)n;
 	length = le_load(head + 1, 8);
 	if ((size_t)n < sizeof(head) || length > size_bytes - verify->offset - sizeof(head)) {
-		problem(verify, verify->offset, "the file is cut: %llu bytes of a torn record",
+		problem(verify, verify->offset,
+			"the file is truncated: %llu bytes of a torn record",
 			(unsigned long long)(size_bytes - verify->offset));
 		return 0;
 	}
 	if (length > READER_CHUNK_LIMIT_BYTES) {
-		problem(verify, verify->offset, "a record that is larger than any honest one");
+		problem(verify, verify->offset, "a record that exceeds the size limit");
 		return 0;
 	}
 	data = malloc(sizeof(head) + length);
@@ -736,7 +737,7 @@ static int verify_file(struct verify *verify, uint64_t size_bytes, struct error 
 	if (n != sizeof(magic) || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
 		problem(verify, verify->offset, "the closing mark is missing");
 	else if (verify->offset + sizeof(magic) != size_bytes)
-		problem(verify, verify->offset, "there are bytes behind the end");
+		problem(verify, verify->offset, "there are bytes after the end");
 	else
 		verify->result.bytes = size_bytes;
 	return 0;

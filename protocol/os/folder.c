@@ -37,7 +37,7 @@ static const char *kind_of(mode_t mode)
 	case S_IFSOCK: return "a socket";
 	case S_IFCHR:
 	case S_IFBLK: return "a device";
-	default: return "no regular file";
+	default: return "not a regular file";
 	}
 }
 
@@ -50,7 +50,7 @@ static int refuse_kind(
 	struct error *reterr, const struct folder *folder, const char *name, mode_t mode)
 {
 	return error_set(reterr, S_ISLNK(mode) ? -ELOOP : -EBADMSG,
-		"%s/%s: it is %s, and no file of a session; it was not opened", folder->path, name,
+		"%s/%s: it is %s; only regular files of a session are opened", folder->path, name,
 		kind_of(mode));
 }
 
@@ -104,7 +104,7 @@ static int open_folder(struct folder **ret, int parent, const char *name, char *
 		r = S_ISLNK(status.st_mode) ? -ELOOP : -ENOTDIR;
 		error_set(reterr, r, "%s: it is %s%s", path,
 			S_ISREG(status.st_mode) ? "a file" : kind_of(status.st_mode),
-			r == -ELOOP ? "; give the folder itself" : ", and no folder");
+			r == -ELOOP ? "; name the folder itself" : ", not a folder");
 	} else {
 		error_set(reterr, r, "%s: %s", path, strerror(-r));
 	}
@@ -384,7 +384,7 @@ static int remove_entry(
 
 	if (fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 		S_ISDIR(status.st_mode)) {
-		note_left(removed, folder, name, "it is a folder, and no file of a session");
+		note_left(removed, folder, name, "it is a folder, not a file of a session");
 		return 0;
 	}
 	if (TEMP_FAILURE_RETRY(unlinkat(folder->fd, name, 0)) < 0 && errno != ENOENT) {
@@ -523,8 +523,8 @@ int folder_is_private(const struct folder *folder, struct error *ret_reason)
 	if (r < 0 || folder_status_is_private(&status, geteuid()))
 		return r < 0 ? r : 1;
 	error_set(ret_reason, 0,
-		"%s: the file system keeps no owners and modes (a new file has mode %04o and owner "
-		"%u): others on this machine may read what is recorded there",
+		"%s: the file system does not store owners and modes (a new file has mode %04o "
+		"and owner %u): others on this machine may read what is recorded there",
 		folder->path, (unsigned)status.st_mode & 07777, (unsigned)status.st_uid);
 	return 0;
 }

@@ -83,8 +83,8 @@ static int read_ids(const struct folder *folder, struct identity *identity, stru
 		return 0;
 	return error_set(reterr, -EBADMSG,
 		"%s/" IDENTITY_NAME
-		" does not have the ids of this station: put back a copy of it, "
-		"or remove it to get new ones",
+		" does not contain the ids of this station: restore a copy of it, "
+		"or remove it to get new ids",
 		folder_path(folder));
 }
 

@@ -81,8 +81,8 @@ int local_check_folder(const char *socket_path, struct error *reterr)
 	if ((own ? lstat(folder, &status) : stat(folder, &status)) < 0)
 		return error_set(reterr, -errno, "%s: %s", folder, strerror(errno));
 	if (!S_ISDIR(status.st_mode))
-		return error_set(
-			reterr, -ENOTDIR, "%s is no folder%s", folder, own ? ", or a link" : "");
+		return error_set(reterr, -ENOTDIR, "%s is not a folder%s", folder,
+			own ? ", or is a symbolic link" : "");
 	return own ? check_own(folder, &status, reterr) : check_named(folder, &status, reterr);
 }
 
@@ -104,7 +104,7 @@ int local_check_peer(int fd, struct error *reterr)
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return error_set(reterr, -EPERM, "the peer is not known: %s", strerror(errno));
+		return error_set(reterr, -EPERM, "cannot identify the peer: %s", strerror(errno));
 	if (peer.uid != geteuid() && peer.uid != 0)
 		return error_set(
 			reterr, -EPERM, "the peer is a program of user %u, not yours", peer.uid);

@@ -328,7 +328,7 @@ static void what_this_version_does_not_know_is_refused(void)
 	REFUSED(TAG, "layer 'machine:x'", all.act.layer = (char *)"machine:x");
 	REFUSED(TAG, "a patch of 'colour'", all.act.kind = UXREC__ACT__KIND__KIND_PATCH;
 		all.act.fields = fields; all.act.n_fields = 2);
-	REFUSED(TAG, "names the fields", all.act.kind = UXREC__ACT__KIND__KIND_PATCH);
+	REFUSED(TAG, "must name the fields", all.act.kind = UXREC__ACT__KIND__KIND_PATCH);
 	REFUSED(TAG, "tag.note", all.act.kind = UXREC__ACT__KIND__KIND_PATCH;
 		all.act.fields = fields; all.act.n_fields = 1;
 		all.tag.note = (char[9000]){[0 ... 8998] = 'x'});
@@ -342,7 +342,7 @@ static void what_this_version_does_not_know_is_refused(void)
 	all.tag.code = (char *)"";
 	expect(act_check(&all.act, NULL) == 0);
 	all.act.body_case = UXREC__ACT__BODY__NOT_SET;
-	expect(is_refused(&all, "the act says nothing"));
+	expect(is_refused(&all, "the act has no content"));
 }
 
 static void an_act_that_is_stored_is_judged_and_not_refused(void)

@@ -554,7 +554,7 @@ static void texts_are_utf8_without_zeros_and_unknown_fields_are_dropped(void)
 		{"caf\xc3", 4, -EILSEQ, "note: byte 4 (0xc3) is not UTF-8"},       /* truncated */
 		{"\xc0\xaf", 2, -EILSEQ, "note: byte 1 (0xc0) is not UTF-8"},      /* overlong */
 		{"a\xed\xa0\x80", 4, -EILSEQ, "note: byte 2 (0xed) is not UTF-8"}, /* surrogate */
-		{"a\0b", 3, -EILSEQ, "note: byte 2 (0x00) cannot be in a text"},
+		{"a\0b", 3, -EILSEQ, "note: byte 2 (0x00) is not allowed in a text"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -111,7 +111,7 @@ static void a_damaged_file_of_ids_is_left_as_it_is(void)
 	check(mkdir(folder, 0700) == 0);
 	write_file(folder, "identity", "station " ONE "\nuser nonsense\n");
 	expect(identity_load(&identity, &error) == -EBADMSG);
-	expect(strstr(error.text, "does not have the ids") != NULL);
+	expect(strstr(error.text, "does not contain the ids") != NULL);
 	/* ids for this run only, so that a recorder starts */
 	expect(is_valid(&identity) && strcmp(identity.station, ONE) != 0);
 	check(asprintf(&path, "%s/identity", folder) > 0);

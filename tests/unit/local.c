@@ -159,11 +159,11 @@ static void a_link_in_its_place_is_refused(void)
 	check(asprintf(&folder, "%s/uxrec", runtime) > 0 &&
 		asprintf(&real, "%s/real", runtime) > 0);
 	check(rename(folder, real) == 0 && symlink(real, folder) == 0);
-	expect(uxrecd_says(control, "is no folder, or a link"));
-	expect(uxrec_says("is no folder, or a link"));
+	expect(uxrecd_says(control, "is not a folder, or is a symbolic link"));
+	expect(uxrec_says("is not a folder, or is a symbolic link"));
 	/* dangling */
 	check(rmdir(real) == 0);
-	expect(uxrecd_says(control, "is no folder, or a link"));
+	expect(uxrecd_says(control, "is not a folder, or is a symbolic link"));
 	expect(access(real, F_OK) < 0);
 }
 

@@ -626,7 +626,7 @@ static void every_lie_is_told(void)
 		{schema_of_something_else, 2, NULL, "does not declare the message"},
 		{schema_record_is_torn, 2, "schema record that cannot be read", "cannot be parsed"},
 		{key_twice, 2, NULL, "a key twice"},
-		{chunk_over_the_limit, 2, "larger than any honest one", "larger than any honest"},
+		{chunk_over_the_limit, 2, "exceeds the size limit", "exceeds the size limit"},
 		{overlapping_chunks, 2, "overlap", "does not agree"},
 		{footer_points_outside, 2, "footer that points outside", "does not point"},
 		{footer_points_into_the_data, 2, NULL, "does not point"},
