@@ -25,13 +25,13 @@ static const char usage[] =
 	"; port 0: any)\n"
 	"  --allow-host NAME    also answer to this host name (a tunnel's); may be repeated\n"
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
-	"  --links FILE         print the links into this file, which only the same user may read\n"
+	"  --links FILE         write the links to this file, readable only by the same user\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
 	"  --screen auto|x11|wlr|portal|test|none\n"
-	"                       what is captured (default auto: of a Wayland session its first output by\n"
-	"                       wlr-screencopy, or what the desktop's portal hands out; else the X display)\n"
-	"  --output NAME        of several outputs of a Wayland session this one (--screen auto, wlr)\n"
+	"                       screen source (default auto: first output of a Wayland session by\n"
+	"                       wlr-screencopy, or the screen of the desktop's portal; else the X display)\n"
+	"  --output NAME        output to record of a Wayland session with several (--screen auto, wlr)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -39,21 +39,21 @@ static const char usage[] =
 	"                       touchscreen, tablet, switch, other, name:TEXT, seat:NAME; with '-'\n"
 	"                       before it: not these (default: all of seat0)\n"
 	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
-	"                       what is heard when the participant agrees to it (default auto: the\n"
+	"                       sound source, used if the participant agrees to it (default auto: the\n"
 	"                       default microphone of PipeWire or PulseAudio)\n"
-	"  --monitor            what the machine plays is heard too\n"
-	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
+	"  --monitor            record the machine's own sound, too\n"
+	"  --sync SECONDS|packet most data lost by a power cut (default 1); 'packet': none\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
 	"  --encoder auto|h264_vaapi|libx264|libaom-av1\n"
-	"                       what encodes the screen (default auto: H.264, by hardware where it works)\n"
-	"  --chroma 420|444     444: with the colour of every pixel, for half as much work again (default 420)\n"
+	"                       video encoder (default auto: H.264, by hardware where it works)\n"
+	"  --chroma 420|444     444: full colour resolution, for 1.5 times the work (default 420)\n"
 	"  --priority usual|low|idle\n"
 	"                       of grabbing and encoding the screen (default low)\n"
-	"  --verbose            say more\n"
+	"  --verbose            log more details\n"
 	"  --help, --version\n"
 	"\n"
 	"It prints its links, one a line: moderate, live, library. Whoever has a link may use it.\n"
-	"Exit status: 0 good, 2 wrong usage, 3 could not start or record.\n";
+	"Exit status: 0 success, 2 wrong usage, 3 failed to start or record.\n";
 
 enum {
 	OPTION_LIBRARY = 1,
@@ -107,10 +107,11 @@ static int parse_listen(struct options *options, const char *value)
 	const char *colon = strrchr(value, ':');
 
 	if (!colon)
-		return invalid_value("listen", value, "it is ADDRESS:PORT, as in " DEFAULT_LISTEN);
+		return invalid_value(
+			"listen", value, "must be ADDRESS:PORT, as in " DEFAULT_LISTEN);
 	options->port = parse_number(colon + 1, 0, 65535);
 	if (options->port < 0)
-		return invalid_value("listen", value, "the port is a number from 0 to 65535");
+		return invalid_value("listen", value, "the port must be a number from 0 to 65535");
 	free(options->address);
 	options->address = strndup(value, (size_t)(colon - value));
 	if (options->address && strcmp(options->address, "localhost") == 0)
@@ -238,7 +239,7 @@ static int fill_defaults(struct options *options)
 	options->helper = paths_helper("uxrec-inputd");
 	if (!options->library) {
 		log_error(
-			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"no library folder: neither HOME nor XDG_DATA_HOME is set; choose a "
 			"folder with --library");
 		return 3;
 	}
@@ -332,7 +333,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	}
 	if (r == 0 && !encoder_supports(options->encoder, options->chroma))
 		r = invalid_value("chroma", chroma_names[options->chroma],
-			"not with this --encoder; libx264 and libaom-av1 have it");
+			"not supported by this --encoder; libx264 and libaom-av1 support it");
 	if (r == 0)
 		r = fill_defaults(options);
 	if (r == 0)

@@ -26,7 +26,7 @@ static const char usage[] =
 	"  --listen 127.0.0.1:PORT   where the pages are served (default any free port)\n"
 	"  --help\n"
 	"\n"
-	"It prints the link. Exit status: 0 good, 2 wrong usage, 3 could not.\n";
+	"It prints the link. Exit status: 0 success, 2 wrong usage, 3 failure.\n";
 
 struct player {
 	struct access access;
@@ -82,7 +82,7 @@ static int find_session(
 		*name = '\0';
 	} else if (!S_ISDIR(status.st_mode)) {
 		return error_set(reterr, -EINVAL,
-			"%s does not lie in a session's folder; give a session of a library", path);
+			"%s is not in a session's folder; choose a session of a library", path);
 	}
 	*ret_library = strdup(*whole ? whole : "/");
 	return 0;
@@ -133,7 +133,7 @@ static int parse_port(const char *value)
 	long port = colon ? strtol(colon + 1, &end, 10) : -1;
 
 	if (port < 0 || port > 65535 || *end || strncmp(value, "127.", 4) != 0) {
-		log_error("--listen '%s': it is 127.0.0.1:PORT", text_quote(value).text);
+		log_error("--listen '%s': must be 127.0.0.1:PORT", text_quote(value).text);
 		return -1;
 	}
 	return (int)port;
@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind + 1 != argc) {
-		log_error("which session? See uxrec play --help");
+		log_error("no session is named; see uxrec play --help");
 		return 2;
 	}
 	signals_disable_core_dumps();

@@ -393,8 +393,8 @@ static int check_which(const struct links *links, const char *which, struct erro
 	if (length < PREFIX_DIGITS || length >= LINK_ID_BYTES ||
 		strspn(which, "0123456789abcdef") != length)
 		return error_set(reterr, -EINVAL,
-			"'%s': links are revoked by role (observer, reviewer, moderator), all of them, "
-			"or one by the begin of its id",
+			"'%s': must be a role (observer, reviewer, moderator), all, or the first "
+			"characters of a link's id",
 			text_quote(which).text);
 	for (size_t i = 0; i < links->count; i++)
 		count += strncmp(links->link[i].id, which, length) == 0;

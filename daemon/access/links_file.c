@@ -151,7 +151,7 @@ static int parse(
 	}
 	if (!good)
 		return error_set(reterr, -EBADMSG,
-			"%s/" FILE_NAME ": line %u is none of a list of links", path, number);
+			"%s/" FILE_NAME ": line %u is not a line of a list of links", path, number);
 	return size > 0 ? 0 : error_set(reterr, -EBADMSG, "%s/" FILE_NAME ": it is empty", path);
 }
 

@@ -68,8 +68,8 @@ static int check_pause(
 		act->tag->media_ns < context->paused_ns + PAUSE_KNOWN_NS)
 		return 0;
 	return error_set(reterr, -EBUSY,
-		"the session is paused, and a tag marks a moment of the recording: write a note, or "
-		"set the tag when it goes on");
+		"the session is paused, and a tag needs a moment of the recording: write a note, "
+		"or set the tag after the pause");
 }
 
 /* ---- things and the study ---- */

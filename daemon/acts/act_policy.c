@@ -41,7 +41,7 @@ void act_policy_sign(const struct peer *peer, Uxrec__Act *act)
 
 static int refuse_but_notes(struct error *reterr)
 {
-	return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+	return error_set(reterr, -EACCES, "the session has ended: only notes are allowed");
 }
 
 static int check_window(const Uxrec__Act *act, enum act_window window, struct error *reterr)
@@ -78,8 +78,8 @@ int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_wi
 	default:
 		if (live_layer)
 			return error_set(reterr, -EACCES,
-				"what was said live stays as it was: a reviewer has a layer of their "
-				"own");
+				"acts of the live session cannot be changed: a reviewer has a "
+				"layer of their own");
 	}
 	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_put(peer->role, act))
 		return refuse_kind(peer->role, reterr);
@@ -112,12 +112,12 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 	const Uxrec__Act *before = annotations_find(context->log, act->id);
 
 	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
-		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
+		return before ? error_set(reterr, -EEXIST, "the id is already in use") : 0;
 	if (!before)
-		return error_set(reterr, -ENOENT, "what is to be changed is not there");
+		return error_set(reterr, -ENOENT, "the act to be changed does not exist");
 	if (!keeps_layer(peer, act, before) ||
 		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
-		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
+		return error_set(reterr, -EINVAL, "a change must keep kind and layer");
 	/* a removal has no body: check the act it removes */
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_put(peer->role, before))
 		return refuse_kind(peer->role, reterr);
@@ -128,8 +128,8 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 		return 0;
 	return error_set(reterr, -EACCES,
 		before->body_case == UXREC__ACT__BODY_BLEEP
-			? "a bleep is taken back by whoever said it, or by the moderator"
-			: "observers change only what they said themselves");
+			? "a bleep can be removed only by its author or the moderator"
+			: "observers can change only their own acts");
 }
 
 struct act_context act_context_of(const struct session *session)

@@ -309,7 +309,7 @@ int main(void)
 		line[strcspn(line, "\n")] = '\0';
 		robot.line++;
 		if (do_line(&robot, line) < 0) {
-			log_error("robot: line %d cannot be done", robot.line);
+			log_error("robot: line %d failed", robot.line);
 			return 2;
 		}
 		if (xcb_connection_has_error(robot.connection))

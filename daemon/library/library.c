@@ -279,7 +279,7 @@ static int delete_session(struct library *library, const struct job *job, struct
 	r = session_delete(folder, asked->session, &removed, reterr);
 	log_info("session %s: deleted by %s: %u files%s", asked->session,
 		text_quote(job->peer->name).text, removed.files,
-		r < 0 ? ", and not all of it" : "");
+		r < 0 ? ", but not all of it" : "");
 	if (r < 0)
 		return r;
 	done.session = asked->session;
@@ -326,7 +326,7 @@ static int do_job(struct library *library, const struct job *job, struct error *
 	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
 		return library_export(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return library_list_studies(library, job);
-	default: return error_set(reterr, -EINVAL, "that is not for the library");
+	default: return error_set(reterr, -EINVAL, "not a request for the library");
 	}
 }
 
@@ -334,7 +334,7 @@ static int do_job(struct library *library, const struct job *job, struct error *
 static bool work(void *user, struct job *job)
 {
 	struct library *library = user;
-	struct error error = {"it could not be done"};
+	struct error error = {"the request failed"};
 	int r = job && !job->peer->closed ? do_job(library, job, &error) : 0;
 
 	if (r < 0)

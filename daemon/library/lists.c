@@ -374,7 +374,7 @@ int lists_begin(
 	if (list) {
 		if (list->again)
 			server_fail(lists->server, peer, list->again_request, -ECANCELED,
-				"a newer request took its place");
+				"replaced by a newer request");
 		list->again = true;
 		list->again_request = request;
 		list->again_parts = parts;

@@ -102,7 +102,7 @@ static int64_t begin_with_state(
 {
 	int64_t from_ns = job->message->read->from_ns, begin_ns;
 
-	library_fail_readings(library, job->peer, NULL, -ECANCELED, "another read took its place");
+	library_fail_readings(library, job->peer, NULL, -ECANCELED, "replaced by another read");
 	send_begun(library, job);
 	begin_ns = send_state(library, job->peer, reader, from_ns);
 	if (begin_ns > from_ns - SESSION_BATCH_SPAN_NS)

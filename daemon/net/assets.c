@@ -42,7 +42,7 @@ int assets_create(struct assets **ret, const char *folder, struct error *reterr)
 		size = io_read_file(path, ASSET_LIMIT_BYTES, &data);
 		if (size < 0)
 			return error_set(reterr, (int)size,
-				"the pages are not there: %s: %s; `make` builds them", path,
+				"the pages are missing: %s: %s; `make` builds them", path,
 				strerror((int)-size));
 		assets->files[i] = (struct asset){files[i].type, data, (size_t)size};
 	}

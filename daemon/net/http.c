@@ -196,13 +196,13 @@ size_t http_put_refusal(char answer[HTTP_ANSWER_BYTES], enum http_refusal refusa
 	static const struct {
 		const char *status, *sentence;
 	} all[] = {
-		[HTTP_MALFORMED] = {"400 Bad Request", "This is no request of HTTP/1.1."},
+		[HTTP_MALFORMED] = {"400 Bad Request", "Not an HTTP/1.1 request."},
 		[HTTP_FOREIGN] = {"403 Forbidden",
 			"This address belongs to a recorder that answers only to its own pages."},
 		[HTTP_NOT_FOUND] = {"404 Not Found", "There is nothing here."},
 		[HTTP_NO_METHOD] = {"405 Method Not Allowed\r\nallow: GET",
 			"Only GET is answered."},
-		[HTTP_NO_UPGRADE] = {"400 Bad Request", "An upgrade that is not offered."},
+		[HTTP_NO_UPGRADE] = {"400 Bad Request", "Unsupported upgrade."},
 		[HTTP_TOO_LARGE] = {"431 Request Header Fields Too Large",
 			"More than 32 kB of headers: remove the cookies of this address from the browser."},
 		[HTTP_TOO_MANY] = {"429 Too Many Requests", "Too many requests on one connection."},

@@ -276,7 +276,7 @@ static void client_opened(struct server *server, struct client *client, struct l
 	/* otherwise the kernel buffers megabytes for a stalled one */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water)) < 0 ||
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-		log_debug("server: options of a socket: %s", strerror(errno));
+		log_debug("server: cannot set socket options: %s", strerror(errno));
 	start_ticking(server);
 }
 
@@ -482,7 +482,7 @@ static int open_socket(struct server *server, struct error *reterr)
 
 	if (inet_pton(AF_INET, address, &at.sin_addr) != 1)
 		return error_set(reterr, -EINVAL,
-			"'%s' is no IPv4 address to listen on; 127.0.0.1 is the usual one",
+			"'%s' is not an IPv4 address to listen on; 127.0.0.1 is the usual one",
 			text_quote(address).text);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0 ||
@@ -490,7 +490,8 @@ static int open_socket(struct server *server, struct error *reterr)
 		return error_set(reterr, -errno, "cannot listen on %s:%d: %s", address,
 			server->options.port,
 			errno == EADDRINUSE
-				? "another program does already; choose another port with --listen"
+				? "the port is in use by another program; choose another "
+				  "with --listen"
 				: strerror(errno));
 	server->port = ntohs(at.sin_port);
 	return steal_fd(&fd);

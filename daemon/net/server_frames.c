@@ -50,7 +50,7 @@ static int begin_frame(struct server *server, struct client *client)
 		return frames_close(server, client, WEBSOCKET_UNACCEPTABLE, "binary messages only");
 	if ((frame->opcode == WEBSOCKET_CONTINUATION) != client->in_message)
 		return frames_close(
-			server, client, WEBSOCKET_PROTOCOL_ERROR, "a fragment out of its order");
+			server, client, WEBSOCKET_PROTOCOL_ERROR, "a fragment out of order");
 	client->in_message = true;
 	if (frame->size_bytes > message_limit(client) - client->message.size_bytes)
 		return frames_close(

@@ -31,7 +31,7 @@ static int refuse(struct server *server, struct client *client, enum http_refusa
 {
 	log_limited(&server->refusals,
 		refusal == HTTP_FOREIGN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "server: %s",
-		refusal == HTTP_FOREIGN ? "a page from elsewhere tried to connect and was refused"
+		refusal == HTTP_FOREIGN ? "a connection from a page of another origin was refused"
 					: "a request was refused");
 	client->asset = NULL;
 	client->answer_bytes = http_put_refusal(client->answer, refusal);

@@ -248,7 +248,7 @@ static int handle_hello(struct server *server, struct client *client, const Uxre
 	}
 	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
-			"the link is not valid: ask for the present one");
+			"the link is not valid: ask for the current one");
 	if (*hello->identity && !identity_id_is_valid(hello->identity))
 		return frames_close(server, client, CLOSE_BAD_RECORD,
 			"an identity is 32 hex digits: 0-9 and a-f");
@@ -330,8 +330,7 @@ int peer_receive(struct server *server, struct client *client)
 		return 0;
 	}
 	if (r < 0)
-		return frames_close(
-			server, client, CLOSE_BAD_RECORD, "a message that is none of ours");
+		return frames_close(server, client, CLOSE_BAD_RECORD, "an unknown message");
 	return handle_message(server, client, (Uxrec__ClientMessage *)message);
 }
 

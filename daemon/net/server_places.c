@@ -122,7 +122,8 @@ bool places_before_peer(struct server *server, Uxrec__Role role)
 			found = client;
 	if (found)
 		frames_close(server, found, WEBSOCKET_TRY_LATER,
-			"too many connections with this link: the one that was silent longest ends");
+			"too many connections with this link: the one that was idle longest is "
+			"closed");
 	return true;
 }
 
@@ -222,7 +223,7 @@ static struct client *largest(struct server *server, bool moderators)
 static void end_slow(struct server *server, struct client *client)
 {
 	log_limited(&server->slow, LOG_LEVEL_WARNING,
-		"server: a connection that does not read is closed: %zu kB waited for it",
+		"server: a connection that does not read is closed: %zu kB were queued for it",
 		buffered_bytes(client) / 1000);
 	kill_client(server, client);
 }

@@ -62,7 +62,7 @@ void jobs_submit(
 
 	if (replaced)
 		server_fail(server, peer, replaced->message->request, -ECANCELED,
-			"a newer request took its place");
+			"replaced by a newer request");
 	job_free(replaced);
 	if (r == 0)
 		return;

@@ -247,8 +247,8 @@ static void files_dropped(
 {
 	struct recorder *recorder = user;
 	struct packet *gap = create_disk_gap(recorder, topic, from_ns, to_ns, count,
-		topic ? "the disk was away for longer than pictures can be held"
-		      : "the disk was away and there was no memory");
+		topic ? "the disk was unavailable for longer than pictures can be held in memory"
+		      : "the disk was unavailable and memory ran out");
 
 	/* later pictures may depend on the dropped ones */
 	recorder->context.request_keyframe(recorder->context.user);
@@ -261,7 +261,7 @@ static void files_dropped(
 
 static struct packet *files_missing(void *user, int64_t from_ns, const char *topic, uint64_t count)
 {
-	return create_disk_gap(user, topic, from_ns, 0, count, "the disk had no room");
+	return create_disk_gap(user, topic, from_ns, 0, count, "the disk had no free space");
 }
 
 /* ---- the recorder's thread ---- */

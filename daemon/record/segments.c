@@ -79,7 +79,7 @@ static void report_evicted(struct segments *segments)
 
 static void note_lost(struct segments *segments, const struct packet *packet)
 {
-	log_error("recorder: no memory to hold a packet until it is on the disk");
+	log_error("recorder: out of memory to hold a packet until it is on the disk");
 	if (segments->lost_count++ == 0)
 		segments->lost_from_ns = segments->lost_to_ns = packet->time_ns;
 	if (packet->time_ns < segments->lost_from_ns)
@@ -253,10 +253,10 @@ void segments_handle_error(struct segments *segments, int r, const struct packet
 	bool failed_to_sync;
 	int r_back;
 
-	log_errno(r, "recorder: writing %s; what comes is held in memory",
+	log_errno(r, "recorder: cannot write %s; new data is held in memory",
 		folder_path(segments->folder));
 	if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
-		log_warning("recorder: the reserve of %s could not be given back",
+		log_warning("recorder: cannot release the disk reserve of %s",
 			folder_path(segments->folder));
 	pthread_mutex_lock(&segments->lock);
 	writer = steal_ptr(segments->writer);
@@ -276,7 +276,7 @@ void segments_handle_error(struct segments *segments, int r, const struct packet
 	if (session_writer_end(writer) == 0)
 		note_ended(segments, failed_to_sync);
 	else
-		log_warning("recorder: segment %u of %s has no index; it opens without",
+		log_warning("recorder: segment %u of %s has no index; it can be read without one",
 			segments->number, folder_path(segments->folder));
 	r_back = session_writer_restore(writer);
 	if (r_back < 0)
@@ -442,7 +442,7 @@ static void retry(struct segments *segments)
 				"recorder: %s: %s", folder_path(segments->folder), strerror(errno));
 		return;
 	}
-	log_info("recorder: %s: the disk is there again, it goes on in segment %u",
+	log_info("recorder: %s: the disk is available again, recording continues in segment %u",
 		folder_path(segments->folder), segments->number);
 	segments->disk_error = 0;
 	segments->context.disk_error(segments->context.user, NULL);

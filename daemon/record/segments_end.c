@@ -38,7 +38,7 @@ static int write_rest(struct segments *segments)
 	segments->marker.is_there = false;
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	segments->disk_error = 0;
-	log_info("recorder: %s: the disk is there again, the rest is in segment %u",
+	log_info("recorder: %s: the disk is available again, the rest is in segment %u",
 		folder_path(segments->folder), segments->number);
 	segments->context.disk_error(segments->context.user, NULL);
 	return 0;
@@ -143,7 +143,7 @@ int segments_give_up(struct segments *segments, struct segments_backlog *ret_los
 	if (segments_finish(segments) == 0)
 		return disk_error;
 	*ret_lost = all;
-	log_errno(disk_error, "recorder: ending %s: %zu packets are given up",
+	log_errno(disk_error, "recorder: ending %s: %zu packets are discarded",
 		folder_path(segments->folder), all.packets);
 	return disk_error;
 }

@@ -107,7 +107,7 @@ static void full_disk_holds_and_goes_on(void)
 	expect(daemon_command(&daemon, &status, "status", "--json", NULL) == 0);
 	expect(strstr(status, "the disk is full") && strstr(status, "recording"));
 	check(unlink(filler) == 0);
-	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	check(child_says(&daemon.child, "continues in segment 2", 10));
 	desktop_paint(&desktop, 0x123456, 0, 0, 100, 100);
 	sleep_ms(500);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
@@ -360,14 +360,14 @@ static void a_limit_of_file_size_begins_a_segment(void)
 	daemon_start(&daemon, temporary_folder(), X11_INPUT);
 	check(setrlimit(RLIMIT_FSIZE, &before) == 0);
 	daemon_record(&daemon, "classes", id);
-	for (int i = 0; i < 3000 && !child_says(&daemon.child, "goes on in segment 2", 0); i++) {
+	for (int i = 0; i < 3000 && !child_says(&daemon.child, "continues in segment 2", 0); i++) {
 		desktop_paint_noise(&desktop, &random);
 		if (i < 20) {
 			desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
 			desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
 		}
 	}
-	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	check(child_says(&daemon.child, "continues in segment 2", 10));
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
@@ -402,7 +402,7 @@ static void removed_files_are_made_again(void)
 		}
 		sleep_ms(30);
 	}
-	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	check(child_says(&daemon.child, "continues in segment 2", 10));
 	expect(daemon_command(&daemon, NULL, "stop", "--outcome", "failed", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);

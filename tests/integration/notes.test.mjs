@@ -51,7 +51,7 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   assert.equal((await put(ana, session, ADD, note(nowNs, 'in the pause', nowNs))).reason, '');
   assert.equal((await put(moderator, session, ADD, note(nowNs, 'the moderator too', nowNs))).reason, '');
   for (const client of [ana, moderator])
-    assert.match((await put(client, session, ADD, tag(nowNs))).reason, /paused, and a tag marks a moment of the recording: write a note/);
+    assert.match((await put(client, session, ADD, tag(nowNs))).reason, /paused, and a tag needs a moment of the recording: write a note/);
   await assert.rejects(recorder.uxrec('tag', 'mistake'), /paused/);
   /* a tag in flight when the pause began marks a moment of the recording; so does its correction */
   const { id, reason } = await put(ana, session, ADD, tag(before));
@@ -105,9 +105,9 @@ test('after the end observers who watched add, change and remove notes of theirs
   assert.equal((await put(ana, session, CHANGE, note(ended.lastEndNs, 'corrected'), id)).reason, '');
   const gone = await put(ana, session, ADD, note(ended.lastEndNs, 'not meant'));
   assert.equal((await put(ana, session, REMOVE, { case: undefined }, gone.id)).reason, '');
-  assert.match((await put(ana, session, ADD, tag(ended.lastEndNs))).reason, /it takes notes only/);
-  assert.match((await put(ana, session, CHANGE, tag(ended.lastEndNs), mark.id)).reason, /it takes notes only/);
-  assert.match((await put(ana, session, REMOVE, { case: undefined }, mark.id)).reason, /it takes notes only/);
+  assert.match((await put(ana, session, ADD, tag(ended.lastEndNs))).reason, /only notes are allowed/);
+  assert.match((await put(ana, session, CHANGE, tag(ended.lastEndNs), mark.id)).reason, /only notes are allowed/);
+  assert.match((await put(ana, session, REMOVE, { case: undefined }, mark.id)).reason, /only notes are allowed/);
   assert.match((await put(early, session, ADD, note(ended.lastEndNs, 'from outside'))).reason, /5 minutes .* those who watched it/);
   /* also while the next session runs: each note goes to its own session */
   const next = await recorder.uxrec('start', '--study', recorder.study, '--participant', 'P02', '--consent', 'paper:sound');
