@@ -67,5 +67,5 @@ int enum_parse(const ProtobufCEnumDescriptor *descriptor, int lowest, const char
 		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", name.text);
 	}
 	return error_set(
-		reterr, -EINVAL, "%s '%s': it is one of %s", what, text_quote(text).text, names);
+		reterr, -EINVAL, "%s '%s': must be one of %s", what, text_quote(text).text, names);
 }

@@ -240,8 +240,8 @@ static int report_exit(struct jail *jail)
 	}
 	end_child(jail, &status);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		return error_set(
-			&jail->why, -EBADMSG, "%s was ended: it tried what no decoder does", name);
+		return error_set(&jail->why, -EBADMSG,
+			"%s was killed: it made a forbidden system call", name);
 	if (WIFSIGNALED(status))
 		return error_set(
 			&jail->why, -EBADMSG, "%s crashed (signal %d)", name, WTERMSIG(status));
@@ -305,7 +305,7 @@ int jail_call(struct jail *jail, const void *request, void *answer, struct error
 		int status;
 
 		end_child(jail, &status);
-		error_set(&jail->why, -EBADMSG, "%s answers nonsense", jail->options.name);
+		error_set(&jail->why, -EBADMSG, "%s sent an invalid answer", jail->options.name);
 	}
 	return error_set(reterr, r < 0 ? r : -EBADMSG, "%s", jail->why.text);
 }
@@ -333,7 +333,7 @@ static int begin(struct jail *jail, struct error *reterr)
 		return 0;
 	end_child(jail, &status);
 	return error_set(
-		reterr, ready, "%s cannot be locked in: %s", jail->options.name, strerror(-ready));
+		reterr, ready, "%s cannot be sandboxed: %s", jail->options.name, strerror(-ready));
 }
 
 int jail_create(struct jail **ret, const struct jail_options *options, struct error *reterr)

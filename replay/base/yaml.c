@@ -181,11 +181,11 @@ static int handle_scalar(struct builder *builder, const yaml_event_t *event)
 	if (!node->text)
 		return -ENOMEM;
 	if (strlen(node->text) < event->data.scalar.length)
-		yaml_error(builder->problems, node, "a 0 byte cannot be in a text");
+		yaml_error(builder->problems, node, "a 0 byte is not allowed in a text");
 	if (event->data.scalar.anchor || event->data.scalar.tag)
 		yaml_error(builder->problems, node,
-			"anchors (&), aliases (*) and tags (!) are not read: write the text itself, "
-			"in quotes if it begins so");
+			"anchors (&), aliases (*) and tags (!) are not supported: write the text "
+			"itself, in quotes if it begins so");
 	return 1;
 }
 
@@ -200,13 +200,13 @@ static int handle_begin(struct builder *builder, const yaml_event_t *event)
 	struct yaml_node *node;
 
 	if (is_key(builder)) {
-		note_at(builder->problems, event->start_mark, "a key is a word, and no %s",
+		note_at(builder->problems, event->start_mark, "a key must be a word, not a %s",
 			list ? "list" : "mapping");
 		return 0;
 	}
 	if (builder->depth == DEPTH_LIMIT) {
 		note_at(builder->problems, event->start_mark,
-			"more than %d lists and mappings in one another", DEPTH_LIMIT);
+			"more than %d nested lists and mappings", DEPTH_LIMIT);
 		return 0;
 	}
 	node = add_node(builder, list ? YAML_LIST : YAML_MAPPING, event->start_mark);
@@ -238,7 +238,8 @@ static int handle_event(struct builder *builder, const yaml_event_t *event)
 			return -ENOMEM;
 		node->text = strdup("");
 		yaml_error(builder->problems, node,
-			"anchors (&), aliases (*) and tags (!) are not read: write the value itself");
+			"anchors (&), aliases (*) and tags (!) are not supported: write the value "
+			"itself");
 		return node->text ? 1 : -ENOMEM;
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT: return handle_begin(builder, event);
@@ -260,7 +261,7 @@ static const struct {
 	{"'-' indicator",
 		"an entry of this list is missing: each begins with '-', in the same column"},
 	{"mapping values are not allowed",
-		"a ':' where no key can be: put the text in quotes, or mend the indentation"},
+		"a ':' where no key can be: put the text in quotes, or fix the indentation"},
 	{"block sequence entries are not allowed",
 		"a '-' where no entry of a list can be: it begins a line of its own"},
 	{"cannot start any token",
@@ -286,7 +287,7 @@ static const char *explain_syntax_error(const char *problem)
 	for (size_t i = 0; problem && i < ARRAY_SIZE(syntax_errors); i++)
 		if (strstr(problem, syntax_errors[i].part))
 			return syntax_errors[i].text;
-	return "it cannot be read from here on: look at indentation, quotes and brackets";
+	return "cannot be parsed from here on: check indentation, quotes and brackets";
 }
 
 static void report_syntax_error(const yaml_parser_t *parser, struct yaml_problems *problems)

@@ -115,7 +115,7 @@ static int parse_number(struct reader *reader, struct yaml_node *node, const cha
 		return 1;
 	}
 	yaml_error(reader->problems, node,
-		"%s: '%s': it is a whole number from 0 to %llu, in digits alone: 90, and not 1:30, "
+		"%s: '%s': must be a whole number from 0 to %llu, in digits only: 90, not 1:30, "
 		"090, 9e1 or 90 s",
 		key, text_quote(text).text, (unsigned long long)limit);
 	return 0;
@@ -150,7 +150,7 @@ static int parse_text(struct reader *reader, struct yaml_node *node, const char 
 	else if (rule->needed && !*node->text)
 		yaml_error(reader->problems, node, "%s: it is empty", key);
 	else if (rule->one_of && !is_one_of(rule->one_of, node->text))
-		yaml_error(reader->problems, node, "%s: '%s': it is one of %s", key,
+		yaml_error(reader->problems, node, "%s: '%s': must be one of %s", key,
 			text_quote(node->text).text, rule->one_of);
 	if (node->bad)
 		return 0;
@@ -178,7 +178,7 @@ static int parse_bool(
 	*ret = strcmp(node->text, "true") == 0;
 	if (*ret || strcmp(node->text, "false") == 0)
 		return 1;
-	yaml_error(reader->problems, node, "%s: '%s': it is true or false", key,
+	yaml_error(reader->problems, node, "%s: '%s': must be true or false", key,
 		text_quote(node->text).text);
 	return 0;
 }
@@ -197,7 +197,7 @@ static int parse_value(struct reader *reader, struct yaml_node *node,
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
 		return parse_message(reader, node, field->descriptor, at);
 	if (node->kind != YAML_SCALAR) {
-		yaml_error(reader->problems, node, "%s: one value stands here, and no %s", key,
+		yaml_error(reader->problems, node, "%s: must be a single value, not a %s", key,
 			node->kind == YAML_LIST ? "list" : "mapping");
 		return 0;
 	}
@@ -236,8 +236,7 @@ static int parse_list(struct reader *reader, struct yaml_node *node,
 
 	if (node->kind != YAML_LIST) {
 		yaml_error(reader->problems, node,
-			"%s: a list stands here, whose entries begin with '- '",
-			key_of(rule, field));
+			"%s: must be a list, whose entries begin with '- '", key_of(rule, field));
 		return 0;
 	}
 	if (node->bad || node->count == 0)
@@ -272,7 +271,7 @@ static int parse_field(struct reader *reader, struct yaml_node *node,
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
 		return parse_list(reader, node, field, rule, message);
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && *chosen) {
-		yaml_error(reader->problems, node, "%s: another key that excludes it stands before",
+		yaml_error(reader->problems, node, "%s: not allowed together with a key before it",
 			key_of(rule, field));
 		return 0;
 	}
@@ -288,7 +287,7 @@ static void refuse_key(struct reader *reader, struct yaml_node *key,
 	char keys[200];
 
 	yaml_name_keys(keys, sizeof(keys), descriptor, section, reader->schema);
-	yaml_error(reader->problems, key, "unexpected key '%s': it is one of %s",
+	yaml_error(reader->problems, key, "unexpected key '%s': must be one of %s",
 		text_quote(key->text).text, keys);
 }
 
@@ -318,7 +317,7 @@ static int parse_keys(struct reader *reader, struct yaml_node *node, ProtobufCMe
 
 	if (node->kind != YAML_MAPPING) {
 		yaml_name_keys(keys, sizeof(keys), descriptor, section, reader->schema);
-		yaml_error(reader->problems, node, "keys with values stand here, of %s", keys);
+		yaml_error(reader->problems, node, "must be keys with values, of %s", keys);
 		return 0;
 	}
 	for (struct yaml_node *key = node->first; key && key->next; key = key->next->next) {
@@ -333,8 +332,7 @@ static int parse_keys(struct reader *reader, struct yaml_node *node, ProtobufCMe
 		if (key->bad)
 			continue;
 		if (again)
-			yaml_error(
-				reader->problems, key, "the key '%s' stands here twice", key->text);
+			yaml_error(reader->problems, key, "the key '%s' is set twice", key->text);
 		else if (inner)
 			r = parse_keys(reader, key->next, message, inner);
 		else if (field)

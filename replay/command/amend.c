@@ -147,7 +147,7 @@ static int set_text(struct amendment *amendment, const char *name, const char *v
 
 static int refuse(const char *option, const char *value, const char *allowed)
 {
-	log_error("%s '%s': it is %s", option, text_quote(value).text, allowed);
+	log_error("%s '%s': must be %s", option, text_quote(value).text, allowed);
 	return EXIT_USAGE;
 }
 
@@ -348,14 +348,14 @@ static int complete(struct amendment *amendment)
 	case UXREC__ACT__BODY_SESSION_INFO:
 		if (!act->session_info->excluded || *act->session_info->excluded_reason)
 			return EXIT_OK;
-		log_error("an excluded session needs its reason: --reason TEXT");
+		log_error("an excluded session needs a reason: --reason TEXT");
 		return EXIT_USAGE;
 	case UXREC__ACT__BODY_ATTEMPT:
 		if (act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED ||
 			!act->attempt->failure)
 			return EXIT_OK;
 		if (has_field(amendment, "failure")) {
-			log_error("--failure goes with the outcome failed alone");
+			log_error("--failure is allowed only with the outcome failed");
 			return EXIT_USAGE;
 		}
 		set_int(amendment, "failure", UXREC__ATTEMPT__FAILURE__FAILURE_NONE);
@@ -470,7 +470,7 @@ static const struct amendable *find_option(Uxrec__Act__BodyCase body, const char
 			return &amendable[i];
 		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", amendable[i].option);
 	}
-	log_error("%s is nothing of the %s: there are %s", option, amend_thing(body), names);
+	log_error("%s is not a field of the %s; its fields: %s", option, amend_thing(body), names);
 	return NULL;
 }
 
@@ -488,7 +488,7 @@ static const Uxrec__Act *find_thing(const struct session *session, const char *i
 	if (id)
 		log_error(
 			"this session has no '%s' that can be corrected; 'uxrec amend FOLDER' "
-			"lists what there is",
+			"lists the ids",
 			text_quote(id).text);
 	else
 		log_error("this session has no description that could be corrected%s%s",
@@ -556,7 +556,7 @@ int command_amend(const struct command_options *options, int argc, char **argv)
 	if (!thing)
 		return EXIT_NO;
 	if (removes && thing->body_case == UXREC__ACT__BODY_SESSION_INFO) {
-		log_error("the description of a session is corrected and not removed");
+		log_error("the description of a session can be corrected, not removed");
 		return EXIT_USAGE;
 	}
 	if (command_normalise_name(&signer.author, "--who", who ? who : "moderator") != EXIT_OK)

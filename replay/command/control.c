@@ -37,8 +37,8 @@ int command_request(const struct command_options *options, Uxrec__ClientMessage 
 	}
 	fd = options->control ? local_connect(options->control, SOCK_STREAM, &error) : -ENOMEM;
 	if (fd == -EPERM) {
-		log_error("nothing was asked of the recorder at %s: %s", options->control,
-			error.text);
+		log_error(
+			"did not connect to the recorder at %s: %s", options->control, error.text);
 		return EXIT_FAILED;
 	}
 	if (fd < 0) {
@@ -103,7 +103,7 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities,
 		if (strcmp(consent_methods[i].name, text) == 0)
 			consent->method = (Uxrec__Consent__Method)consent_methods[i].value;
 	if (consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED) {
-		log_error("--consent '%s': it is one of page, paper, guardian, demo",
+		log_error("--consent '%s': must be one of page, paper, guardian, demo",
 			text_quote(text).text);
 		return EXIT_USAGE;
 	}
@@ -143,7 +143,7 @@ static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 	}
 	if (size == 0 || strlen(*ret_yaml) != (size_t)size) {
 		log_error("study file %s: %s", text_quote(study).text,
-			size ? "it has a 0 byte in it" : "it is empty");
+			size ? "it contains a 0 byte" : "it is empty");
 		return EXIT_FAILED;
 	}
 	valid = utf8_valid_bytes(*ret_yaml, (size_t)size);
@@ -264,16 +264,16 @@ static void print_course(const Uxrec__Status *status)
 			status->now_ns - status->phase_from_ns, "");
 	if (*status->task)
 		print_since("task", text_quote(status->task).text, status->attempt_time_ns,
-			status->attempt_clock_stopped ? ", the clock stands still" : "");
+			status->attempt_clock_stopped ? ", the clock is stopped" : "");
 	if (*status->interruption)
 		print_since("interruption",
 			status->interruption_kind
 				? enum_text(&uxrec__interruption__kind__descriptor,
 					  (int)status->interruption_kind)
 					  .text
-				: "of no stated kind",
+				: "kind not stated",
 			status->now_ns - status->interruption_from_ns,
-			status->interruption_keeps_clock ? ", the task's clock goes on" : "");
+			status->interruption_keeps_clock ? ", the task's clock runs on" : "");
 }
 
 static void print_status(const Uxrec__Status *status)

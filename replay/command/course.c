@@ -157,7 +157,7 @@ int command_tag(const struct command_options *options, int argc, char **argv)
 			"tag CODE [--note TEXT] [--opportunity ID] [--impact 0-4] [--author NAME]");
 	if (impact) {
 		if (strlen(impact) != 1 || *impact < '0' || *impact > '4') {
-			log_error("--impact '%s': it is 0 to 4", text_quote(impact).text);
+			log_error("--impact '%s': must be 0 to 4", text_quote(impact).text);
 			return EXIT_USAGE;
 		}
 		tag.impact = (Uxrec__Impact)(*impact - '0' + 1);

@@ -48,17 +48,16 @@ static int confirm(const struct folder *library, const char *id)
 	char question[300];
 
 	if (!isatty(STDIN_FILENO)) {
-		log_error(
-			"nothing was deleted: without a terminal that could ask, --yes is needed");
+		log_error("nothing was deleted: --yes is required without a terminal");
 		return EXIT_USAGE;
 	}
 	describe(library, id, &label);
-	if (!answers("Delete it for good? Type yes: ", "yes")) {
+	if (!answers("Delete it permanently? Type yes: ", "yes")) {
 		fputs("Nothing was deleted.\n", stderr);
 		return EXIT_NO;
 	}
 	snprintf(question, sizeof(question),
-		"And once more: type the %s (%s): ", label ? "participant" : "session",
+		"To confirm, type the %s (%s): ", label ? "participant" : "session",
 		text_quote(label ? label : id).text);
 	if (!answers(question, label ? label : id)) {
 		fputs("Nothing was deleted.\n", stderr);
@@ -90,7 +89,7 @@ int command_delete(const struct command_options *options, int argc, char **argv)
 	}
 	if (!session_id_is_valid(id)) {
 		log_error(
-			"'%s' is no name of a session (YYYYMMDD-HHMMSS-xxxx), and nothing else is "
+			"'%s' is not a session name (YYYYMMDD-HHMMSS-xxxx); only sessions are "
 			"deleted",
 			text_quote(id).text);
 		return EXIT_USAGE;

@@ -85,8 +85,8 @@ static unsigned parse_parts(
 		unsigned part = find(name);
 
 		if (part == 0) {
-			log_error(
-				"%s '%s': it is some of %s", option, text_quote(name).text, known);
+			log_error("%s '%s': must be a list of %s", option, text_quote(name).text,
+				known);
 			return 0;
 		}
 		parts |= part;
@@ -111,17 +111,17 @@ static int check_combination(const struct asked *asked)
 	const char *wrong = NULL;
 
 	if (asked->draw && !export_draws(asked->format))
-		wrong = "--draw is for mkv, mp4, webm and png";
+		wrong = "--draw is only for mkv, mp4, webm and png";
 	else if (asked->vtt && !export_is_film(asked->format))
-		wrong = "--vtt is for mkv, mp4 and webm";
+		wrong = "--vtt is only for mkv, mp4 and webm";
 	else if (asked->layer && !asked->vtt)
-		wrong = "--layer says whose tags --vtt has";
+		wrong = "--layer is only for the tags of --vtt";
 	else if (is_png && !asked->at == !asked->every)
-		wrong = "--to png wants --at or --every";
+		wrong = "--to png requires --at or --every";
 	else if (!is_png && (asked->at || asked->every))
-		wrong = "--at and --every are for png";
+		wrong = "--at and --every are only for png";
 	else if (asked->at && (asked->from || asked->until))
-		wrong = "--at has no --from and --until";
+		wrong = "--at cannot be combined with --from and --until";
 	if (wrong)
 		log_error("%s", wrong);
 	return wrong ? EXIT_USAGE : 0;
@@ -134,7 +134,7 @@ static int parse_use(struct asked *asked)
 	int use = asked->purpose ? consent_use_find(asked->purpose) : CONSENT_CLIPS;
 
 	if (use < 0 || use == CONSENT_OBSERVERS || (film && use == CONSENT_ANALYSIS)) {
-		log_error("--for '%s': it is one of %sclips, publication",
+		log_error("--for '%s': must be one of %sclips, publication",
 			text_quote(asked->purpose).text, film ? "" : "analysis, ");
 		return EXIT_USAGE;
 	}
@@ -147,7 +147,7 @@ static int parse(struct asked *asked)
 	int format = export_find(asked->to);
 
 	if (format < 0) {
-		log_error("--to '%s': it is one of mkv, mp4, webm, png, h264, opus, wav, csv",
+		log_error("--to '%s': must be one of mkv, mp4, webm, png, h264, opus, wav, csv",
 			text_quote(asked->to).text);
 		return EXIT_USAGE;
 	}
@@ -233,7 +233,8 @@ static int check_captions(
 	struct error error = {"no reason given"};
 
 	if (!path || access(path, F_OK) == 0) {
-		log_error("%s: it is there already; name another file", path ? path : asked->out);
+		log_error("%s: the file already exists; choose another name",
+			path ? path : asked->out);
 		return EXIT_FAILED;
 	}
 	if (captions_collect(&vtt, session, asked->vtt_parts, asked->layer, 0, INT64_MAX, &error) <
@@ -338,8 +339,8 @@ static int spread_moments(
 	double seconds = strtod(asked->every, &end), count;
 
 	if (*end || !(seconds >= 0.001) || seconds > 1e6) {
-		log_error(
-			"--every '%s': say seconds, 0.001 or more", text_quote(asked->every).text);
+		log_error("--every '%s': must be seconds, 0.001 or more",
+			text_quote(asked->every).text);
 		return EXIT_USAGE;
 	}
 	if (asked->options.from_ns > begin_ns)
@@ -440,7 +441,7 @@ static int export_table(const struct asked *asked, const char *name, const char 
 		asked->options.monitor)
 		return command_usage(USAGE_TABLE);
 	if (table < 0) {
-		log_error("--table '%s': it is one of tags, notes, events, attempts",
+		log_error("--table '%s': must be one of tags, notes, events, attempts",
 			text_quote(name).text);
 		return EXIT_USAGE;
 	}

@@ -125,7 +125,7 @@ int command_list(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (!library) {
 		log_error(
-			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"no library folder: neither HOME nor XDG_DATA_HOME is set; choose a "
 			"folder with --library");
 		return EXIT_FAILED;
 	}
@@ -304,7 +304,7 @@ static void print_screens(const struct session_facts *facts)
 		}
 	}
 	if (facts->screen_count > SCREENS_PRINTED)
-		printf("and %zu screens more: uxrec info --json\n",
+		printf("and %zu more screens: uxrec info --json\n",
 			facts->screen_count - SCREENS_PRINTED);
 }
 
@@ -316,7 +316,8 @@ static void print_input(const struct session_facts *facts)
 				: strcmp(facts->keys, "counts") == 0 ? ", to 250 ms"
 								     : "");
 	if (facts->password_count > 0)
-		printf("passwords    a field for one had the focus %u times, for %.1f s: no keys\n",
+		printf("passwords    a password field had the focus %u times, for %.1f s: no "
+		       "keys recorded\n",
 			facts->password_count, facts->password_s);
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct device_facts *known = &facts->devices[i];
@@ -382,7 +383,7 @@ static void print_gaps(const struct session_facts *facts)
 	for (int lines = 0; next < facts->gap_count && lines < GAPS_PRINTED; lines++)
 		next += print_gaps_from(facts, next);
 	if (next < facts->gap_count)
-		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - next);
+		printf("and %zu more gaps: uxrec info --json\n", facts->gap_count - next);
 }
 
 static void print_info(const struct session *session, const struct session_facts *facts,

@@ -104,7 +104,9 @@ int command_links(const struct command_options *options, int argc, char **argv)
 	else
 		print_list(list);
 	if (list->unwritten && (revokes || *list->trouble)) {
-		log_error("%s: the revocation holds until the recorder ends, and is not kept yet",
+		log_error(
+			"%s: the revocation is in effect, but not stored yet: it is lost when the "
+			"recorder ends",
 			*list->trouble ? list->trouble : "the disk is slow");
 		r = EXIT_FAILED;
 	}

@@ -53,8 +53,8 @@ static void print_rate(const char *name, const char *of, const Uxrec__Estimate *
 		estimate->value * 100, estimate->low * 100, estimate->high * 100, estimate->x,
 		estimate->n, of);
 	if (estimate->n_effective > 0)
-		printf(" by %u participants, as sure as %.1f independent ones",
-			estimate->participants, estimate->n_effective);
+		printf(" by %u participants, effective sample size %.1f", estimate->participants,
+			estimate->n_effective);
 	printf(", %s)\n", estimate->method);
 }
 

@@ -47,14 +47,13 @@ static int parse_seconds(const char *text, double *ret)
 			break;
 		at = end + 1;
 	}
-	log_error("'%s' is no moment of a session: say seconds, 1:30 or 1:02:03.5",
-		text_quote(text).text);
+	log_error("'%s' is not a time: use seconds, 1:30 or 1:02:03.5", text_quote(text).text);
 	return EXIT_USAGE;
 }
 
 static int refuse_moment(const char *text, int64_t length_ns)
 {
-	log_error("'%s' is behind the end: the session is %.3f s long", text_quote(text).text,
+	log_error("'%s' is after the end: the session is %.3f s long", text_quote(text).text,
 		(double)length_ns / NS_PER_S);
 	return EXIT_USAGE;
 }
@@ -203,7 +202,7 @@ int command_open_folder(struct session **ret, const char *path)
 	int r = command_open(ret, path);
 
 	if (r == 0 && (*ret)->recording_name) {
-		log_error("%s: say the session's folder", path);
+		log_error("%s: name the session's folder instead", path);
 		r = EXIT_FAILED;
 	}
 	return r;
@@ -254,7 +253,7 @@ int command_collect_bleeps(struct bleeps *ret, const struct session *session)
 
 	if (r == 0)
 		return 0;
-	log_error("%s: what must not be heard of it is not known: %s", session->path,
+	log_error("%s: its bleeps cannot be read: %s", session->path,
 		r == -EBADMSG ? session->annotations_error.text : strerror(-r));
 	return EXIT_FAILED;
 }
@@ -266,8 +265,8 @@ static int parse_compression(const char *name, enum compression *ret)
 		: compression_find((struct view){(const unsigned char *)name, strlen(name), 0});
 
 	if (found < 0 || !*name) {
-		log_error(
-			"--compression '%s': it is one of none, lz4, zstd", text_quote(name).text);
+		log_error("--compression '%s': must be one of none, lz4, zstd",
+			text_quote(name).text);
 		return EXIT_USAGE;
 	}
 	*ret = (enum compression)found;
@@ -318,7 +317,8 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 	if (argc != 2 || !out)
 		return command_usage("cut FILE|FOLDER [--from T] [--to T] -o OUT");
 	if (!from && !to) {
-		log_error("cut needs --from, --to or both; a whole copy is made by uxrec recover");
+		log_error(
+			"cut requires --from, --to or both; uxrec recover copies a whole session");
 		return EXIT_USAGE;
 	}
 	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||
@@ -344,7 +344,7 @@ static int parse_modalities(const char *text, uint32_t *ret)
 		*ret = modality > MODALITY_SESSION ? 1u << modality : 0;
 	if (*ret)
 		return 0;
-	log_error("--modality '%s': it is one of screen, input, sound", text_quote(text).text);
+	log_error("--modality '%s': must be one of screen, input, sound", text_quote(text).text);
 	return EXIT_USAGE;
 }
 
@@ -359,7 +359,7 @@ static int erase_words(const struct folder *folder, int64_t from_ns, int64_t to_
 
 	if (transcript_erase(folder, from_ns, to_ns, &count, &error) < 0) {
 		log_error(
-			"%s; nothing was erased: mend it, or take it away with uxrec transcript "
+			"%s; nothing was erased: repair it, or remove it with uxrec transcript "
 			"--remove",
 			error.text);
 		return EXIT_FAILED;
@@ -469,7 +469,7 @@ static int merge_log(struct annotations *log, const char *path, struct annotatio
 		return r;
 	find_uuid(folder, uuid);
 	if (*uuid && *annotations_session(log) && strcmp(uuid, annotations_session(log)) != 0)
-		return error_set(reterr, -EXDEV, "%s: it is another session: %s, and not %s", path,
+		return error_set(reterr, -EXDEV, "%s: it is another session: %s, not %s", path,
 			uuid, annotations_session(log));
 	return annotations_merge_below(log, folder, ret, reterr);
 }
@@ -486,21 +486,21 @@ static int report_merged(const char *path, const struct annotations_merged *merg
 		r = EXIT_FAILED;
 	}
 	if (merged->torn_bytes > 0) {
-		log_error("%s: the last %llu bytes are no whole record, and were not read", path,
-			(unsigned long long)merged->torn_bytes);
+		log_error("%s: the last %llu bytes are an incomplete record, and were not read",
+			path, (unsigned long long)merged->torn_bytes);
 		r = EXIT_FAILED;
 	}
 	if (merged->differing > 0) {
 		log_error(
-			"%s: %zu acts have the id of another act and other content, and were not "
-			"taken",
+			"%s: %zu acts have the id of another act but other content, and were not "
+			"merged",
 			path, merged->differing);
 		r = EXIT_FAILED;
 	}
 	if (merged->invalid > 0)
 		log_warning(
-			"%s: %zu acts that are not valid were taken; they do not count "
-			"(uxrec verify has the reasons)",
+			"%s: %zu invalid acts were merged; they do not count (uxrec verify lists "
+			"the reasons)",
 			path, merged->invalid);
 	return r;
 }
@@ -605,7 +605,7 @@ static int dump(
 			return -EPIPE; /* the reader has closed the pipe */
 	}
 	if (later > 0)
-		log_warning("%u acts of a later version: not all of them is understood", later);
+		log_warning("%u acts of a later version: not all of their content is known", later);
 	return r;
 }
 

@@ -152,7 +152,7 @@ int command_study_layer(int argc, char **argv)
 		return EXIT_USAGE;
 	if (!library) {
 		log_error(
-			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"no library folder: neither HOME nor XDG_DATA_HOME is set; choose a "
 			"folder with --library");
 		return EXIT_FAILED;
 	}

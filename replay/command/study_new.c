@@ -100,7 +100,7 @@ int command_study_new(int argc, char **argv)
 		studies = usual;
 	if (!studies) {
 		log_error(
-			"where are the studies? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"no studies folder: neither HOME nor XDG_DATA_HOME is set; choose a "
 			"folder with --studies");
 		return EXIT_FAILED;
 	}

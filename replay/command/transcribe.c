@@ -94,7 +94,8 @@ static int make_folder(struct error *reterr)
 	else
 		snprintf(left.wav, sizeof(left.wav), "%s/sound.wav", left.folder);
 	hold_signals(SIG_UNBLOCK);
-	return r < 0 ? error_set(reterr, r, "no temporary folder: %s", strerror(-r)) : 0;
+	return r < 0 ? error_set(reterr, r, "cannot create a temporary folder: %s", strerror(-r))
+		     : 0;
 }
 
 /* ---- the program ---- */
@@ -183,7 +184,7 @@ static int run(const struct transcribing *how, struct buf *text, struct error *r
 	pid_t pid = 0;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_set(reterr, -errno, "no pipe: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create a pipe: %s", strerror(errno));
 	hold_signals(SIG_BLOCK);
 	r = spawn_with(how, ends[1], &pid);
 	left.program = r == 0 ? (sig_atomic_t)pid : 0;
@@ -202,7 +203,7 @@ static int run(const struct transcribing *how, struct buf *text, struct error *r
 	left.program = 0;
 	if (r < 0)
 		return error_set(reterr, r, "what '%s' prints: %s", text_quote(how->program).text,
-			r == -EFBIG ? "it is larger than any transcript" : strerror(-r));
+			r == -EFBIG ? "it exceeds the size limit of a transcript" : strerror(-r));
 	return check_status(how, status, reterr);
 }
 
@@ -242,7 +243,7 @@ static int recognise(struct vtt **ret, struct vtt_faults *ret_faults, const stru
 	if (text.failed)
 		return error_set(reterr, -ENOMEM, "no memory");
 	return vtt_parse(ret, (const char *)text.data, text.size_bytes - 1,
-		"what the recogniser printed", ret_faults, reterr);
+		"the recogniser's output", ret_faults, reterr);
 }
 
 /* @return 0, or an exit status with the reason logged */
@@ -256,11 +257,11 @@ static int check_session(struct session *session, const char *path, const struct
 		return EXIT_FAILED;
 	}
 	if (!session->annotations && *session->annotations_error.text) {
-		log_error("%s: what must not be heard of it is not known", path);
+		log_error("%s: its bleeps cannot be read", path);
 		return EXIT_FAILED;
 	}
 	if (!how->force && transcript_exists(session->folder)) {
-		log_error("%s: it has a transcript already: say --force to replace it", path);
+		log_error("%s: it has a transcript already: use --force to replace it", path);
 		return EXIT_FAILED;
 	}
 	return 0;
@@ -286,7 +287,7 @@ static int transcribe(const char *path, const struct transcribing *how)
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
 	fflush(stdout);
-	return command_log_faults(&faults, "what the recogniser printed");
+	return command_log_faults(&faults, "the recogniser's output");
 }
 
 /* Must not be mistaken for an option. */
@@ -315,13 +316,13 @@ int command_transcribe(const struct command_options *options, int argc, char **a
 		return command_usage(
 			"transcribe FOLDER... [--with PROGRAM] [--language XX] [--force]");
 	if (how.language && !language_is_valid(how.language)) {
-		log_error("--language '%s': it is a tag such as en or de-AT",
+		log_error("--language '%s': must be a tag such as en or de-AT",
 			text_quote(how.language).text);
 		return EXIT_USAGE;
 	}
 	if (!how.program || !*how.program) {
 		log_error(
-			"no recogniser: say --with PROGRAM, or set UXREC_TRANSCRIBER; uxrec(1) "
+			"no recogniser: use --with PROGRAM, or set UXREC_TRANSCRIBER; uxrec(1) "
 			"has an example");
 		return EXIT_FAILED;
 	}

@@ -148,7 +148,7 @@ static int search_all(const char *text, int count, char **paths, bool json)
 	int status = EXIT_NO;
 
 	if (search_create(&search, text) < 0) {
-		log_error("--search: that is no text to look for");
+		log_error("--search: no text to search for");
 		return EXIT_USAGE;
 	}
 	if (json)
@@ -175,7 +175,7 @@ static int parse_offset(const char *text, int64_t *ret_ns)
 	double seconds = strtod(text, &end);
 
 	if (end == text || *end || !(fabs(seconds) < TRANSCRIPT_HOURS_LIMIT * 3600.0)) {
-		log_error("--offset '%s': it is a number of seconds", text_quote(text).text);
+		log_error("--offset '%s': must be a number of seconds", text_quote(text).text);
 		return EXIT_USAGE;
 	}
 	/* WebVTT has milliseconds */
@@ -225,7 +225,7 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 	if (transcript_store(session->folder, vtt, replace, &error) < 0) {
 		log_error("%s%s", error.text,
 			!replace && transcript_exists(session->folder)
-				? ": say --force to replace it"
+				? ": use --force to replace it"
 				: "");
 		return EXIT_FAILED;
 	}
@@ -239,7 +239,8 @@ int command_write_file(const char *out, const struct buf *text)
 
 	if (fd < 0) {
 		log_error("%s: %s", out,
-			fd == -EEXIST ? "it is there already; name another file" : strerror(-fd));
+			fd == -EEXIST ? "the file already exists; choose another name"
+				      : strerror(-fd));
 		return EXIT_FAILED;
 	}
 	r = io_write_all(fd, text->data, text->size_bytes);

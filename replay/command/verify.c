@@ -147,7 +147,7 @@ static int verify_folder(struct folder *folder, struct verify_report *report,
 
 	if (folder_has(folder, SESSION_ERASED_NAME) > 0) {
 		report_problem(report, 0,
-			"an erasing was interrupted: say uxrec erase again, to remove the old files");
+			"an erase was interrupted: run uxrec erase again, to remove the old files");
 		total->problems++;
 	}
 	for (unsigned number = 1; r >= 0; number++) {
@@ -246,7 +246,7 @@ static int verify_redaction(const char *path, struct verify_report *report)
 	if (!report->problems) {
 		printf("%s: %s: %llu messages of input, %llu keys, %.1f s below full, "
 		       "%u problems\n",
-			path, r > 0 ? "redacted as its policies say" : "NOT redacted",
+			path, r > 0 ? "redacted according to its policies" : "NOT redacted",
 			(unsigned long long)result.messages, (unsigned long long)result.keys,
 			(double)result.covered_ns / NS_PER_S, result.problems);
 		return r > 0 ? EXIT_OK : EXIT_NO;

@@ -88,8 +88,8 @@ static int withdraw(
 	act->withdrawal = withdrawal;
 	r = command_act_add(&withdrawals, session, act, json, id);
 	if (r == EXIT_OK && !json)
-		printf("%s keeps what was recorded, and nothing of this leaves it any more. uxrec "
-		       "erase takes it out for good; --remove %s gives it back.\n",
+		printf("%s: the data stays in the recording, but is no longer shown or exported. "
+		       "uxrec erase erases it permanently; --remove %s undoes the withdrawal.\n",
 			session->path, id);
 	return r;
 }
@@ -100,8 +100,8 @@ static int split(char *text, const char *option, const char *known, int (*find)(
 {
 	for (char *at = text, *word; at && (word = strsep(&at, ","));) {
 		if (find(word) < 0 || *ret_count == WORDS) {
-			log_error(
-				"%s '%s': it is some of %s", option, text_quote(word).text, known);
+			log_error("%s '%s': must be a list of %s", option, text_quote(word).text,
+				known);
 			return EXIT_USAGE;
 		}
 		words[(*ret_count)++] = word;

@@ -90,7 +90,7 @@ static int call_decoder(struct frames *frames, struct request request, struct fr
 	if (r < 0)
 		return r;
 	if (!is_sound(&answer))
-		return error_set(&frames->error, -EBADMSG, "the video's decoder answers nonsense");
+		return error_set(&frames->error, -EBADMSG, "invalid answer of the video's decoder");
 	frames->peek_ns = answer.peek_ns;
 	frames->faults = answer.faults;
 	frames->has_gap = answer.has_gap;

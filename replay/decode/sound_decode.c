@@ -86,7 +86,7 @@ int sound_decoder_decode(struct sound_decoder *decoder, const void *packet, size
 		return r;
 	/* a compromised decoder may send any answer */
 	if (answer.count < 0 || answer.count > SOUND_DECODER_SAMPLES)
-		return error_set(reterr, -EBADMSG, "the sound's decoder answers nonsense");
+		return error_set(reterr, -EBADMSG, "invalid answer of the sound's decoder");
 	return answer.count;
 }
 

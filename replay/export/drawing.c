@@ -62,7 +62,8 @@ int drawing_create(
 	if (r == 0 && wanted & (DRAWING_CLICKS | DRAWING_KEYS))
 		r = timeline_create(&drawing->timeline, session);
 	if (r < 0)
-		return error_set(reterr, r, "what was done cannot be drawn: %s", strerror(-r));
+		return error_set(
+			reterr, r, "pointer, clicks and keys cannot be drawn: %s", strerror(-r));
 	*ret = steal_ptr(drawing);
 	return 0;
 }

@@ -71,7 +71,7 @@ int picture_encoder_open(struct picture_encoder *ret, enum AVCodecID id, int wid
 		ret->codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
 	r = avcodec_open2(ret->codec, codec, NULL);
 	if (r < 0)
-		return error_set(reterr, from_av(r), "%s refuses %dx%d: %s", encoders[i].name,
+		return error_set(reterr, from_av(r), "%s cannot encode %dx%d: %s", encoders[i].name,
 			width, height, av_err2str(r));
 	return make_room(ret);
 }

@@ -385,8 +385,8 @@ static int handle_picture(struct export *export, const struct reader_message *me
 	if (find_coding(video->format) != export->coding) {
 		foxglove__compressed_video__free_unpacked(video, NULL);
 		return error_set(export->error, -EOPNOTSUPP,
-			"the video is %s up to %.1f s and something else then, because its encoder "
-			"failed: export it with --draw patches",
+			"the video is %s up to %.1f s and another format after it, because its "
+			"encoder failed: export it with --draw patches",
 			export->coding->name, (double)export_ms(export, message->time_ns) / 1000);
 	}
 	if (pts <= export->last_video)
@@ -511,8 +511,8 @@ static int begin(struct export *export, const char *path)
 	if (options->from_ns > export->begin_ns)
 		export->begin_ns = options->from_ns;
 	if (access(path, F_OK) == 0)
-		return error_set(
-			export->error, -EEXIST, "%s: it is there already; name another file", path);
+		return error_set(export->error, -EEXIST,
+			"%s: the file already exists; choose another name", path);
 	av_log_set_level(AV_LOG_ERROR);
 	return 0;
 }
@@ -522,9 +522,9 @@ const char *export_reason(int r, const struct error *why)
 	switch (r) {
 	case -ENOSPC:
 	case -EDQUOT: return "the disk is full";
-	case -EFBIG: return "the file is too large for where it is";
-	case -EEXIST: return "it is there already; name another file";
-	case -EINTR: return "interrupted; nothing is left of it";
+	case -EFBIG: return "the file exceeds the size limit of its file system";
+	case -EEXIST: return "the file already exists; choose another name";
+	case -EINTR: return "interrupted; the file was removed";
 	default: return why && *why->text ? why->text : strerror(-r);
 	}
 }

@@ -62,7 +62,7 @@ int export_add_sounds(struct export *export)
 	if (both || !export->options->monitor)
 		r = add_sound(export, &export->microphone, CHANNEL_SOUND, "microphone");
 	if (r >= 0 && (both || export->options->monitor))
-		r = add_sound(export, &export->monitor, CHANNEL_MONITOR, "what the machine played");
+		r = add_sound(export, &export->monitor, CHANNEL_MONITOR, "the machine's sound");
 	/* the default track of players */
 	if (export->microphone.stream)
 		export->microphone.stream->disposition = AV_DISPOSITION_DEFAULT;

@@ -175,7 +175,7 @@ static char *describe_attempt(const struct counting *counting, const char *id)
 	const Uxrec__Act *act = annotations_find(counting->attempts->session->annotations, id);
 
 	if (!act || act->body_case != UXREC__ACT__BODY_ATTEMPT)
-		return strdup("its attempt is not there: removed, or never recorded");
+		return strdup("its attempt does not exist: removed, or never recorded");
 	return format_text("its attempt is one of the layer '%s'", act->layer);
 }
 

@@ -15,7 +15,7 @@ int session_delete(const struct folder *library, const char *id, struct folder_r
 	*ret = (struct folder_removed){0};
 	if (!session_id_is_valid(id))
 		return error_set(reterr, -EINVAL,
-			"%s/%s: that is no name of a session (YYYYMMDD-HHMMSS-xxxx), and nothing else is "
+			"%s/%s: not a session name (YYYYMMDD-HHMMSS-xxxx); only sessions are "
 			"deleted",
 			folder_path(library), text_quote(id).text);
 	/* A session that cannot be opened is deleted all the same, unless it is not a folder. */

@@ -166,7 +166,7 @@ int session_open_below(struct session **ret, const struct folder *library, const
 	int r;
 
 	if (!session_id_is_valid(id))
-		return error_set(reterr, -EINVAL, "that is no session id");
+		return error_set(reterr, -EINVAL, "not a session id");
 	if (!session)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = folder_open_below(&session->folder, library, id, reterr);

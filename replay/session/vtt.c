@@ -570,7 +570,7 @@ static int copy_characters(struct buf *ret, struct parser *parser)
 				i += taken;
 				continue;
 			}
-			why = taken && point == 0 ? "it has a 0 byte in it" : "it is not UTF-8";
+			why = taken && point == 0 ? "it contains a 0 byte" : "it is not UTF-8";
 			buf_put(ret, "\xef\xbf\xbd", 3);
 			i++;
 		}

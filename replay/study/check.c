@@ -92,7 +92,7 @@ static void check_key(struct yaml_problems *problems, const struct yaml_node *li
 			text_quote(value->text).text);
 	else if (strchr(RESERVED_KEYS, letter))
 		yaml_error(problems, value,
-			"key '%s': it is taken by the pages: it is none of " RESERVED_KEYS,
+			"key '%s': it is used by the pages: must not be one of " RESERVED_KEYS,
 			value->text);
 	else if (is_taken(list, entry, "key", value))
 		yaml_error(problems, value, "key '%s': another code has it", value->text);
@@ -108,7 +108,7 @@ static void check_color(struct yaml_problems *problems, const struct yaml_node *
 		(strlen(value->text) != 7 || value->text[0] != '#' ||
 			strspn(value->text + 1, "0123456789abcdefABCDEF") != 6))
 		yaml_error(problems, value,
-			"color '%s': it is '#' and six hex digits, in quotes: \"#c2410c\"",
+			"color '%s': must be '#' and six hex digits, in quotes: \"#c2410c\"",
 			text_quote(value->text).text);
 }
 
@@ -131,7 +131,7 @@ static void check_modifiers(struct yaml_problems *problems, const struct yaml_no
 		if (identifier_check("modifier", value->text, &error) < 0)
 			yaml_error(problems, value, "%s", error.text);
 		else if (again)
-			yaml_error(problems, value, "modifier '%s' is there twice", value->text);
+			yaml_error(problems, value, "modifier '%s' is defined twice", value->text);
 	}
 }
 
@@ -142,14 +142,14 @@ static void warn_of_code(struct yaml_problems *problems, const struct yaml_node 
 	if (code->error_type != UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_NONE &&
 		code->counts_as != UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR)
 		yaml_warn(problems, yaml_find(entry, "error_type"),
-			"code '%s' has an error_type and is not counted as an error: that takes "
+			"code '%s' has an error_type and is not counted as an error: add "
 			"'counts_as: error'",
 			text_quote(code->id).text);
 	if (code->assist_level != UXREC__STUDY__ASSIST_LEVEL__ASSIST_LEVEL_NONE &&
 		code->counts_as != UXREC__STUDY__COUNTS_AS__COUNTS_AS_INTERVENTION)
 		yaml_warn(problems, yaml_find(entry, "assist_level"),
-			"code '%s' has an assist_level and is not counted as an intervention: that "
-			"takes 'counts_as: intervention'",
+			"code '%s' has an assist_level and is not counted as an intervention: add "
+			"'counts_as: intervention'",
 			text_quote(code->id).text);
 }
 
@@ -168,7 +168,7 @@ static int check_codes(struct yaml_problems *problems, const struct yaml_node *l
 			yaml_error(problems, id,
 				"code 'flag' is in every code book already, under the key f");
 		else if (id && is_taken_exactly(list, entry, id))
-			yaml_error(problems, id, "code '%s' is there twice",
+			yaml_error(problems, id, "code '%s' is defined twice",
 				text_quote(id->text).text);
 		if (check_name(problems, valid_value(entry, "name"), "code", &code->name) < 0)
 			return -ENOMEM;
@@ -194,7 +194,7 @@ static void check_opportunities(struct yaml_problems *problems, const struct yam
 			continue;
 		check_identifier(problems, entry, "opportunity", opportunity->id);
 		if (id && is_taken_exactly(list, entry, id))
-			yaml_error(problems, id, "opportunity '%s' is there twice in its task",
+			yaml_error(problems, id, "opportunity '%s' is defined twice in its task",
 				text_quote(id->text).text);
 	}
 }
@@ -211,7 +211,7 @@ static void check_tasks(struct yaml_problems *problems, const struct yaml_node *
 			continue;
 		check_identifier(problems, entry, "task", task->id);
 		if (id && is_taken_exactly(list, entry, id))
-			yaml_error(problems, id, "task '%s' is there twice",
+			yaml_error(problems, id, "task '%s' is defined twice",
 				text_quote(id->text).text);
 		check_opportunities(problems, yaml_find(entry, "opportunities"));
 	}
@@ -232,7 +232,7 @@ static void check_area(struct yaml_problems *problems, struct yaml_node *entry)
 	for (size_t i = 0; i < 4; i++)
 		if (!yaml_find(entry, keys[i])) {
 			yaml_error(problems, entry,
-				"an area has all of x, y, width and height, in pixels; '%s' is missing",
+				"an area needs x, y, width and height, in pixels; '%s' is missing",
 				keys[i]);
 			return;
 		}
@@ -245,8 +245,7 @@ static void check_area(struct yaml_problems *problems, struct yaml_node *entry)
 				"%s: %s: no screen has more than %d pixels a side", keys[i],
 				value->text, SIDE_LIMIT);
 		else if (value && i >= 2 && atoi(value->text) == 0)
-			yaml_error(problems, value, "%s: 0: an area that is empty hides nothing",
-				keys[i]);
+			yaml_error(problems, value, "%s: 0: an empty area hides nothing", keys[i]);
 	}
 }
 
@@ -280,8 +279,8 @@ static void check_hide(struct yaml_problems *problems, const struct yaml_node *l
 
 			if (!words || !words->bad)
 				yaml_error(problems, entry,
-					"an entry of hide is one of an area (x, y, width, height), a "
-					"window (window_class, window_title, or both), "
+					"an entry of hide must be one of an area (x, y, width, "
+					"height), a window (window_class, window_title, or both), "
 					"password_fields: true");
 			continue;
 		}
@@ -323,7 +322,7 @@ int study_check(Uxrec__Study *study, struct yaml_node *root, struct yaml_problem
 	check_tasks(problems, yaml_find(root, "tasks"));
 	check_hide(problems, yaml_find(yaml_find(root, "screen"), "hide"));
 	if (id && (strlen(id->text) != 32 || strspn(id->text, "0123456789abcdef") != 32))
-		yaml_error(problems, id, "study_id '%s': it is 32 hex digits in lower case",
+		yaml_error(problems, id, "study_id '%s': must be 32 hex digits in lower case",
 			text_quote(id->text).text);
 	if (problems->errors == 0)
 		warn(problems, study, root);

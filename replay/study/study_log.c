@@ -145,7 +145,7 @@ static int find_by_name(
 		return error_set(reterr, r, "%s: %s", folder_path(folder), strerror(-r));
 	if (search.count > 1)
 		return error_set(reterr, -ENOTUNIQ,
-			"%u studies have been named '%s': state the study_id in the study's file",
+			"%u studies have had the name '%s': state the study_id in the study's file",
 			search.count, text_quote(name).text);
 	if (search.count > 0)
 		memcpy(ret, search.found, 33);
@@ -195,7 +195,8 @@ int study_log_open(struct study_log **ret, const char *library, const char *stud
 	if (!log)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (*study_id && !identity_id_is_valid(study_id))
-		return error_set(reterr, -EINVAL, "study_id '%s': it is 32 hex digits: 0-9 and a-f",
+		return error_set(reterr, -EINVAL,
+			"study_id '%s': must be 32 hex digits: 0-9 and a-f",
 			text_quote(study_id).text);
 	r = name_normalise(&normal, "study", name, reterr);
 	if (r == 0)

@@ -98,15 +98,15 @@ test('invalid corrections are refused with the allowed values, and change nothin
   const [attempt] = await things('attempt');
   const [tag] = await things('tag');
   assert.match(await refused('amend', folder, attempt.id, '--outcome', 'won'), /^2 .*completed, completed_with_assist, failed/);
-  assert.match(await refused('amend', folder, attempt.id, '--impact', '2'), /^2 .*--impact is nothing of the attempt: there are --outcome/);
+  assert.match(await refused('amend', folder, attempt.id, '--impact', '2'), /^2 .*--impact is not a field of the attempt; its fields: --outcome/);
   assert.match(await refused('amend', folder, tag.id, '--impact', '5'), /^2 .*0 to 4/);
   assert.match(await refused('amend', folder, tag.id, '--code', 'nothing'), /^2 .*one of slip, mistake/);
   assert.match(await refused('amend', folder, tag.id, '--opportunity', 'o9'), /^2 .*none, menu/);
-  assert.match(await refused('amend', folder, tag.id, '--at', '1:00:00'), /^2 .*behind the end/);
-  assert.match(await refused('amend', folder, attempt.id, '--failure', 'time_limit'), /^2 .*failed alone/);
+  assert.match(await refused('amend', folder, tag.id, '--at', '1:00:00'), /^2 .*after the end/);
+  assert.match(await refused('amend', folder, attempt.id, '--failure', 'time_limit'), /^2 .*only with the outcome failed/);
   assert.match(await refused('amend', folder, '--excluded', 'yes', '--reason', ''), /^2 .*reason/);
   assert.match(await refused('amend', folder, '--participant', '../x'), /^2 /);
-  assert.match(await refused('amend', folder, '0'.repeat(32), '--note', 'x'), /^1 .*lists what there is/);
+  assert.match(await refused('amend', folder, '0'.repeat(32), '--note', 'x'), /^1 .*lists the ids/);
   assert.match(await refused('amend', folder, '--remove'), /^2 /);
   /* an end before its begin */
   assert.notEqual(await refused('amend', folder, attempt.id, '--begin', '0.03', '--end', '0.02'), '');
@@ -137,7 +137,7 @@ test('a session is deleted by command with --yes, and by the moderator with its 
   const other = join(recorder.folder, 'films');
   mkdirSync(other);
   writeFileSync(join(other, 'film.mp4'), 'x');
-  assert.match(await refused('delete', other, '--yes'), /^2 .*no name of a session/);
+  assert.match(await refused('delete', other, '--yes'), /^2 .*not a session name/);
   symlinkSync(other, join(folder, 'link'));
   assert.match(await uxrec('delete', `${folder}/`, '--yes'), /deleted: \d+ files/);
   assert.ok(!existsSync(folder) && existsSync(join(other, 'film.mp4')));

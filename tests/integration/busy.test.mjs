@@ -146,8 +146,8 @@ test('a study that cannot be used is listed with all its errors', async () => {
   writeFileSync(join(recorder.folder, 'bad.yaml'), bad);
   const { value } = await moderator.ask({ case: 'listStudies', value: {} });
   const lines = value.studies.find(({ name }) => name === 'bad').trouble.split('\n');
-  assert.match(lines[0], /^bad\.yaml:3:37: time_limit_s: '1:30': it is a whole number/);
-  assert.match(lines[1], /^bad\.yaml:4:10: task 'x' is there twice$/);
+  assert.match(lines[0], /^bad\.yaml:3:37: time_limit_s: '1:30': must be a whole number/);
+  assert.match(lines[1], /^bad\.yaml:4:10: task 'x' is defined twice$/);
   moderator.end();
 });
 

@@ -77,7 +77,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   await recorder.uxrec('interruption', 'begin', '--keeps-clock');
   const keeping = await status(recorder);
   assert.ok(!keeping.attempt_clock_stopped && keeping.interruption_keeps_clock);
-  assert.match(await recorder.uxrec('status'), /phase: warm_up.*\n.*task: find.*\n.*interruption: of no stated kind.*goes on/);
+  assert.match(await recorder.uxrec('status'), /phase: warm_up.*\n.*task: find.*\n.*interruption: kind not stated.*runs on/);
   await recorder.uxrec('phase', 'post-task');
   assert.match(await refused(recorder, 'phase', 'lunch'), /intro, warm_up, task, post_task, debrief, break/);
   const before = await status(recorder);

@@ -194,7 +194,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     writeFileSync(said, `WEBVTT\n\n${cues.join('\n')}`);
     await recorder.uxrec('transcript', session, '--attach', said);
     const part = ['--to', 'webm', '--from', from.toFixed(3), '--until', (from + 1.5).toFixed(3), '--vtt', 'transcript,tasks'];
-    await assert.rejects(exported('said.webm', ...part), ({ stderr }) => /said\.vtt: it is there already/.test(stderr));
+    await assert.rejects(exported('said.webm', ...part), ({ stderr }) => /said\.vtt: the file already exists/.test(stderr));
     await exported('cut.webm', ...part);
     const text = readFileSync(out('cut.vtt'), 'utf8');
     assert.match(text, /^WEBVTT\n/);
@@ -304,7 +304,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       child.kill(signal);
       const { signal: by, stderr } = await end;
       assert.equal(by, signal);
-      assert.match(stderr, new RegExp(`${name}: interrupted; nothing is left of it`));
+      assert.match(stderr, new RegExp(`${name}: interrupted; the file was removed`));
       assert.deepEqual(left(name), []);
     }
     /* after SIGKILL the file's name marks it as partial */
@@ -324,7 +324,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       });
       const { status, stderr } = await ended(child);
       assert.equal(status, 3, stderr);
-      assert.match(stderr, new RegExp(`${name}: the file is too large`));
+      assert.match(stderr, new RegExp(`${name}: the file exceeds the size limit`));
       assert.deepEqual(left(name), []);
     }
   });
@@ -336,7 +336,7 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     writeFileSync(out('taken.webm'), 'mine');
     const { status, stderr } = await end;
     assert.equal(status, 3);
-    assert.match(stderr, /taken\.webm: it is there already/);
+    assert.match(stderr, /taken\.webm: the file already exists/);
     assert.equal(readFileSync(out('taken.webm'), 'utf8'), 'mine');
     assert.deepEqual(left('taken'), ['taken.webm']);
   });

@@ -779,7 +779,7 @@ static void info_tells_devices_and_password_fields(void)
 	check(session_writer_finish(writer) == 0);
 	check(uxrec(&text, "info", folder) == 0);
 	expect(strstr(text, "keys         classes, to 100 ms\n") != NULL);
-	expect(strstr(text, "passwords    a field for one had the focus 2 times, for 5.0 s") !=
+	expect(strstr(text, "passwords    a password field had the focus 2 times, for 5.0 s") !=
 		NULL);
 	expect(strstr(text, "device       1: Some Keyboard\n") != NULL);
 	expect(strstr(text,

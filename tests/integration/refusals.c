@@ -96,7 +96,7 @@ static void wrong_commands_are_refused(void)
 		{{"metrics", text}, 3, "not a session file"},
 		{{"list", "--library", "/nowhere"}, 3, "/nowhere"},
 		{{"study", "check", unknown}, 1,
-			"bad.yaml:2:1: unexpected key 'colour': it is one of study, tasks"},
+			"bad.yaml:2:1: unexpected key 'colour': must be one of study, tasks"},
 		{{"study", "check", "/nowhere.yaml"}, 1, "/nowhere.yaml"},
 		{{"study", "check"}, 2, "usage"},
 		{{"--control", "/nowhere/control", "status"}, 3, "start uxrecd"},
@@ -134,7 +134,7 @@ static void all_errors_of_studies_are_listed(void)
 	_autoclose_ int good_fd = open(good, O_WRONLY | O_CREAT, 0600);
 	char program[256];
 	static const char *const lines[] = {"bad.yaml:2:1: unexpected key 'colour'",
-		"bad.yaml:3:7: keys: 'all': it is one of none, counts, classes, full",
+		"bad.yaml:3:7: keys: 'all': must be one of none, counts, classes, full",
 		"bad.yaml:4:9: the key 'title' is missing", "error: /nowhere.yaml",
 		"good.yaml: there are no tasks",
 		"good.yaml: study 'Pr\xc3\xbc"

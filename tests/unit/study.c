@@ -91,35 +91,35 @@ static void errors_have_their_place_and_what_is_allowed(void)
 		const char *text, *wanted;
 	} table[] = {
 		{"study: a\ntasks:\n  - id: x\n    title: t\n    titel: y\n",
-			"study.yaml:5:5: unexpected key 'titel': it is one of id, title, "
+			"study.yaml:5:5: unexpected key 'titel': must be one of id, title, "
 			"instructions, success, time_limit_s, opportunities"},
 		{"study: a\ncolour: red\n",
-			"study.yaml:2:1: unexpected key 'colour': it is one of study, tasks, codes, "
+			"study.yaml:2:1: unexpected key 'colour': must be one of study, tasks, codes, "
 			"consent, keys, shortcuts, names, screen, study_id, version"},
 		{"study: a\nyaml: b\n", "study.yaml:2:1: unexpected key 'yaml'"},
 		{"study: a\nname: b\n", "study.yaml:2:1: unexpected key 'name'"},
-		{"study: a\nstudy: b\n", "study.yaml:2:1: the key 'study' stands here twice"},
+		{"study: a\nstudy: b\n", "study.yaml:2:1: the key 'study' is set twice"},
 		{"study: a\nscreen: {}\nscreen: {}\n", "study.yaml:3:1: the key 'screen' stands"},
 		{"study: a\nhide: []\n", "study.yaml:2:1: unexpected key 'hide'"},
 		{"study: a\nscreen: {show: []}\n",
-			"study.yaml:2:10: unexpected key 'show': it is one of hide"},
+			"study.yaml:2:10: unexpected key 'show': must be one of hide"},
 		{"study: a\ntasks:\n  - id: x\n    title: y\n    time_limit_s: soon\n",
-			"study.yaml:5:19: time_limit_s: 'soon': it is a whole number from 0 to "
-			"4294967295, in digits alone"},
+			"study.yaml:5:19: time_limit_s: 'soon': must be a whole number from 0 to "
+			"4294967295, in digits only"},
 		{"study: a\ncodes:\n  - {id: s, name: S, key: s, counts_as: mistake}\n",
-			"study.yaml:3:41: counts_as 'mistake': it is one of observation, error, "
+			"study.yaml:3:41: counts_as 'mistake': must be one of observation, error, "
 			"intervention, system"},
 		{"tasks: []\n", "study.yaml:1:1: the key 'study' is missing"},
 		{"study:\n", "study.yaml:1:7: study: it is empty"},
-		{"- a\n", "study.yaml:1:1: keys with values stand here, of study, tasks"},
-		{"study: a\nscreen: [1]\n", "study.yaml:2:9: keys with values stand here, of hide"},
-		{"a\n", "study.yaml:1:1: keys with values stand here"},
-		{"study: a\ntasks: {id: x}\n", "study.yaml:2:8: tasks: a list stands here"},
-		{"study: a\ntasks:\n", "study.yaml:2:7: tasks: a list stands here"},
+		{"- a\n", "study.yaml:1:1: must be keys with values, of study, tasks"},
+		{"study: a\nscreen: [1]\n", "study.yaml:2:9: must be keys with values, of hide"},
+		{"a\n", "study.yaml:1:1: must be keys with values"},
+		{"study: a\ntasks: {id: x}\n", "study.yaml:2:8: tasks: must be a list"},
+		{"study: a\ntasks:\n", "study.yaml:2:7: tasks: must be a list"},
 		{"study: a\ntasks:\n  - x\n",
-			"study.yaml:3:5: keys with values stand here, of id, title, instr"},
-		{"study: [a]\n", "study.yaml:1:8: study: one value stands here, and no list"},
-		{"study: a\ntasks: [a\n", "study.yaml:2:9: keys with values stand here"},
+			"study.yaml:3:5: must be keys with values, of id, title, instr"},
+		{"study: [a]\n", "study.yaml:1:8: study: must be a single value, not a list"},
+		{"study: a\ntasks: [a\n", "study.yaml:2:9: must be keys with values"},
 		{"study: a\nscreen: {\n", "study.yaml:3:1: no YAML: "},
 		{"study: \"a\n", "study.yaml:2:1: no YAML: "},
 		{"study: a\n\tkeys: none\n", "study.yaml:2:"},
@@ -128,71 +128,72 @@ static void errors_have_their_place_and_what_is_allowed(void)
 		{"study: !!binary YQ==\n", "study.yaml:1:8: anchors"},
 		{"study: ! a\n", "study.yaml:1:8: anchors"},
 		{"study: a\ntasks: &t [{id: x, title: y}]\n", "study.yaml:2:8: anchors"},
-		{"study: a\n? [a, b]\n: c\n", "study.yaml:2:3: a key is a word, and no list"},
+		{"study: a\n? [a, b]\n: c\n", "study.yaml:2:3: a key must be a word, not a list"},
 		{"study: a\n<<: {keys: none}\n", "study.yaml:2:1: unexpected key '<<'"},
 		{"study: a\n---\nstudy: b\n", "study.yaml:2:1: a study is one document"},
 		{"", "study.yaml: the file is empty"},
 		{"# nothing\n", "study.yaml: the file is empty"},
 		{"study: a\nkeys: \xff\n", "study.yaml:2:7: the text: byte 16 (0xff) is not UTF-8"},
-		{"study: \"a\\0b\"\n", "study.yaml:1:8: a 0 byte cannot be in a text"},
+		{"study: \"a\\0b\"\n", "study.yaml:1:8: a 0 byte is not allowed in a text"},
 		{"study: a\ntasks: [{id: x, title: \"\\e[31m\"}]\n",
 			"study.yaml:2:24: title: byte 1 is a control character (U+001B)"},
 		{"study: ../etc\n", "study.yaml:1:8: study '../etc': a name begins with"},
 		{"study: <script>\n", "study.yaml:1:8: study '<script>'"},
 		{"study: \"a\\u202Eb\"\n", "study.yaml:1:8: study 'a?b': a name cannot have"},
 		{"study: a\nscreen:\n  hide:\n    - {x: 0, y: 0, width: -5, height: 3}\n",
-			"study.yaml:4:27: width: '-5': it is a whole number"},
+			"study.yaml:4:27: width: '-5': must be a whole number"},
 		{"study: a\nscreen:\n  hide:\n    - {x: 0, y: 0, width: 5, hight: 3}\n",
-			"study.yaml:4:7: an area has all of x, y, width and height, in pixels; "
+			"study.yaml:4:7: an area needs x, y, width and height, in pixels; "
 			"'height' is missing; and 1 more"},
 		{"study: a\nscreen: {hide: [{window_class: a, hight: 3}]}\n",
-			"study.yaml:2:35: unexpected key 'hight': it is one of x, y, width, height, "
+			"study.yaml:2:35: unexpected key 'hight': must be one of x, y, width, height, "
 			"window_class, window_title, password_fields"},
 		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5}]}\n",
-			"study.yaml:2:17: an area has all of x, y, width and height"},
+			"study.yaml:2:17: an area needs x, y, width and height"},
 		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5, height: 0}]}\n",
-			"study.yaml:2:48: height: 0: an area that is empty"},
+			"study.yaml:2:48: height: 0: an empty area"},
 		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5, height: 99999}]}\n",
 			"study.yaml:2:48: height: 99999: no screen has more than 16384 pixels"},
 		{"study: a\nscreen: {hide: [{window_class: a}, {}]}\n",
-			"study.yaml:2:36: an entry of hide is one of"},
+			"study.yaml:2:36: an entry of hide must be one of"},
 		{"study: a\nscreen: {hide: [{window_class: a, password_fields: true}]}\n",
-			"study.yaml:2:17: an entry of hide is one of"},
+			"study.yaml:2:17: an entry of hide must be one of"},
 		{"study: a\nscreen: {hide: [{window_title: \"\"}]}\n",
 			"study.yaml:2:32: window_title: it is empty"},
 		{"study: a\nscreen: {hide: [password_fields]}\n", "study.yaml:2:17: keys with"},
 		{"study: a\nscreen: {hide: [{password_fields: yes}]}\n",
-			"study.yaml:2:35: password_fields: 'yes': it is true or false"},
+			"study.yaml:2:35: password_fields: 'yes': must be true or false"},
 		{"study: a\nnames: some\n",
-			"study.yaml:2:8: names: 'some': it is one of none, roles, full"},
+			"study.yaml:2:8: names: 'some': must be one of none, roles, full"},
 		{"study: a\nshortcuts: some\n",
-			"study.yaml:2:12: shortcuts: 'some': it is true or false"},
+			"study.yaml:2:12: shortcuts: 'some': must be true or false"},
 		{"study: a\nkeys: all\n",
-			"study.yaml:2:7: keys: 'all': it is one of none, counts, classes, full"},
+			"study.yaml:2:7: keys: 'all': must be one of none, counts, classes, full"},
 		{"study: a\nkeys: 'none, counts'\n", "study.yaml:2:7: keys: "},
 		{"study: a\nkeys: \"\"\n", "study.yaml:2:7: keys: "},
 		{"study: a\ntasks:\n  - {id: x, title: y}\n  - {id: x, title: z}\n",
-			"study.yaml:4:10: task 'x' is there twice"},
+			"study.yaml:4:10: task 'x' is defined twice"},
 		{"study: a\ntasks:\n  - {id: x, title: y, opportunities: [{id: o}, {id: o}]}\n",
-			"study.yaml:3:53: opportunity 'o' is there twice"},
+			"study.yaml:3:53: opportunity 'o' is defined twice"},
 		{"study: a\ntasks:\n  - {id: x y, title: y}\n",
 			"study.yaml:3:10: task 'x y': an id has only letters, digits"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: r}\n",
-			"study.yaml:3:27: key 'r': it is taken by the pages"},
+			"study.yaml:3:27: key 'r': it is used by the pages"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: \"1\"}\n",
 			"study.yaml:3:27: key '1': it must be one letter"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: ab}\n", "study.yaml:3:27: key 'ab'"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: a}\n  - {id: b, name: B, key: A}\n",
 			"study.yaml:4:27: key 'A': another code has it"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: a}\n  - {id: a, name: B, key: b}\n",
-			"study.yaml:4:10: code 'a' is there twice"},
+			"study.yaml:4:10: code 'a' is defined twice"},
 		{"study: a\ncodes:\n  - {id: flag, name: A, key: a}\n",
 			"study.yaml:3:10: code 'flag'"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: a, color: red}\n",
-			"study.yaml:3:37: color 'red': it is '#' and six hex digits"},
+			"study.yaml:3:37: color 'red': must be '#' and six hex digits"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: a, modifiers: [b, b]}\n",
-			"study.yaml:3:45: modifier 'b' is there twice"},
-		{"study: a\nstudy_id: 12\n", "study.yaml:2:11: study_id '12': it is 32 hex digits"},
+			"study.yaml:3:45: modifier 'b' is defined twice"},
+		{"study: a\nstudy_id: 12\n",
+			"study.yaml:2:11: study_id '12': must be 32 hex digits"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -263,7 +264,7 @@ static void broken_yaml_is_explained_to_its_author(void)
 		{"study: \"a\n", "its closing quote is missing"},
 		{"study: a\ntasks:\n  - {id: x, title: y}\n  z: 1\n", "begins with '-'"},
 		{"study: a - b\n - c: d\n", "where no"},
-		{"%YAML 7\n", "look at indentation, quotes and brackets"},
+		{"%YAML 7\n", "check indentation, quotes and brackets"},
 	};
 	static const char *const foreign[] = {
 		"did not find", "could not find", "found", "while", "expected", "token", "scalar"};
@@ -324,10 +325,10 @@ static void numbers_and_words_are_what_they_look_like(void)
 		snprintf(whole, sizeof(whole),
 			"study: a\ntasks: [{id: x, title: t, time_limit_s: %s}]\n", refused[i]);
 		expect(parse(whole, &study, &error) == -EINVAL);
-		if (!strstr(error.text, "it is a whole number from 0"))
+		if (!strstr(error.text, "must be a whole number from 0"))
 			printf("# %s: '%s'\n", refused[i], error.text);
 		expect(strstr(error.text, "study.yaml:2:41: time_limit_s: '") == error.text);
-		expect(strstr(error.text, "it is a whole number from 0") != NULL);
+		expect(strstr(error.text, "must be a whole number from 0") != NULL);
 	}
 	check(parse(text, &study, NULL) == 0);
 	expect(strcmp(study->name, "no") == 0 && strcmp(study->version, "1.0") == 0);
