@@ -88,7 +88,7 @@ int stall_source_create(struct source **ret, const struct source_context *contex
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &stall_source_ops;
 	source->context = *context;
 	source->topics = topics;

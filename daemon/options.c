@@ -244,7 +244,7 @@ static int fill_defaults(struct options *options)
 		return 3;
 	}
 	if (!options->control || !options->studies) {
-		log_error("no memory");
+		log_error("out of memory");
 		return 3;
 	}
 	if (!options->web || !options->helper) {

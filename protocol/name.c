@@ -148,13 +148,13 @@ int name_normalise(char **ret, const char *what, const char *name, struct error 
 			text_quote(name).text);
 	collapsed = malloc(strlen(name) + 1);
 	if (!collapsed)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = collapse(collapsed, what, name, reterr);
 	if (r < 0)
 		return r;
 	composed = (char *)utf8proc_NFC((const utf8proc_uint8_t *)collapsed);
 	if (!composed)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	*ret = composed;
 	return 0;
 }
@@ -183,7 +183,7 @@ int name_normalise_in(char **name, const char *what, const char *prefix, struct 
 		return r;
 	whole = malloc(length + strlen(normal) + 1);
 	if (!whole)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	strcpy(mempcpy(whole, prefix, length), normal);
 	free(*name);
 	*name = whole;

@@ -271,7 +271,7 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &accessible_source_ops;
 	source->context = *context;
 	source->options = *options;

@@ -97,7 +97,7 @@ static void check_encoder(
 	Uxrec__DoctorReport *report, struct grabber_size size, const struct doctor_options *options)
 {
 	_destroy_(encoder) struct encoder *encoder = NULL;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 	Finding *finding;
 
 	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,

@@ -242,7 +242,7 @@ int main(int argc, char **argv)
 	if (!options.library && library && access(library, F_OK) == 0)
 		options.library = library; /* created on demand */
 	if (doctor_run(&report, &options) < 0) {
-		log_error("no memory");
+		log_error("out of memory");
 		return 3;
 	}
 	if (json)

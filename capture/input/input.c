@@ -475,7 +475,7 @@ static int start(struct input_source *source, struct error *reterr)
 	int r;
 
 	if (!data)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = input_helper_start(
 		&source->helper, &source->options, source->service, source->level_keys, reterr);
 	if (r == 0)
@@ -500,7 +500,7 @@ static int create(struct source **ret, const struct source_context *context,
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &input_source_ops;
 	source->context = *context;
 	source->options = *options;
@@ -511,7 +511,7 @@ static int create(struct source **ret, const struct source_context *context,
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "cannot create an eventfd: %s", strerror(errno));
 	if (service && !(source->service = strdup(service)))
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = start(source, reterr);
 	if (r == 0)
 		*ret = steal_ptr(base);

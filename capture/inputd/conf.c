@@ -93,7 +93,7 @@ int inputd_conf_parse(struct inputd_conf *conf, const char *text, size_t size_by
 	unsigned seen = 0, number = 1;
 
 	if (!copy)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (size_bytes > 0)
 		memcpy(copy, text, size_bytes);
 	copy[size_bytes] = '\0';
@@ -143,7 +143,7 @@ int inputd_conf_read(struct inputd_conf *ret, const char *path, bool service, st
 	int r;
 
 	if (!text)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (fd < 0 && errno == ENOENT) {
 		*ret = service ? conf : unlimited;
 		return 0;

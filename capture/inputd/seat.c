@@ -221,7 +221,7 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 	int r;
 
 	if (!seat)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	seat->uid = uid;
 	if (sd_get_seats(NULL) <= 0) { /* logind always has "seat0" */
 		if (required)

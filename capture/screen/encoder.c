@@ -247,7 +247,7 @@ static int open_kind(struct encoder *encoder, int width, int height,
 	encoder->frame = av_frame_alloc();
 	encoder->packet = av_packet_alloc();
 	if (!encoder->codec || !encoder->frame || !encoder->packet)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	set_up(encoder->codec, kind, width, height, options);
 	if (kind->hardware)
 		r = open_device(encoder, reterr);
@@ -299,7 +299,7 @@ static int create_kind(struct encoder **ret, const struct kind *kind, int width,
 	int r;
 
 	if (!encoder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	encoder->kind = kind;
 	r = open_kind(encoder, width, height, options, reterr);
 	if (r == 0 && kind->hardware)

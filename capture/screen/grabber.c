@@ -48,7 +48,7 @@ static const struct grabber_ops *set_reason(
 static const struct grabber_ops *choose_wayland(const char *output, struct error *ret_why)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 	int r = grabber_wlr.create(&grabber, &(struct grabber_target){.output = output}, &error);
 
 	if (r == 0)

@@ -40,7 +40,7 @@ static int test_create(
 
 	(void)target;
 	if (!grabber)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	grabber->base.ops = &grabber_test;
 	grabber->next_ns = (clock_now_ns() / PERIOD_NS + 1) * PERIOD_NS;
 	grabber->counter = 1;

@@ -425,7 +425,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &screen_source_ops;
 	pthread_mutex_init(&source->grabber_lock, NULL);
 	pthread_mutex_init(&source->hidden_lock, NULL);

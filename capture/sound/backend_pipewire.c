@@ -368,7 +368,7 @@ static int pipewire_create(
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &audio_backend_pipewire;
 	pthread_once(&once, init_once);
 	backend->any_device = !monitor && !device;
@@ -381,7 +381,7 @@ static int pipewire_create(
 	backend->blocks = calloc(BLOCKS, sizeof(*backend->blocks));
 	backend->loop = pw_thread_loop_new("uxrec-pipewire", NULL);
 	if (!backend->blocks || !backend->loop)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = create_stream(backend, device, monitor);
 	if (r < 0)
 		return error_set(reterr, r,

@@ -385,14 +385,14 @@ static int pulse_create(
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &audio_backend_pulse;
 	backend->follows_sink = monitor && !device;
 	backend->any_device = !monitor && !device;
 	backend->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	backend->loop = pa_threaded_mainloop_new();
 	if (backend->fd < 0 || !backend->loop)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	pa_threaded_mainloop_set_name(backend->loop, "uxrec-pulse");
 	r = connect_all(backend, device, monitor, reterr);
 	if (r < 0)

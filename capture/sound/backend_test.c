@@ -39,7 +39,7 @@ static int tone_create(
 		return error_set(reterr, -EINVAL, "the tone's drift is at most 10000 ppm");
 	tone = calloc(1, sizeof(*tone));
 	if (!tone)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	tone->base.ops = &audio_backend_test;
 	snprintf(tone->device, sizeof(tone->device), "clicks, %s ppm fast",
 		device && *device ? device : "0");

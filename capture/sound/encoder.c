@@ -43,13 +43,13 @@ int sound_encoder_create(struct sound_encoder **ret, struct error *reterr)
 		return error_set(
 			reterr, -ENOENT, "no Opus encoder: libavcodec was built without libopus");
 	if (!encoder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	av_log_set_level(AV_LOG_ERROR);
 	encoder->codec = avcodec_alloc_context3(codec);
 	encoder->frame = av_frame_alloc();
 	encoder->packet = av_packet_alloc();
 	if (!encoder->codec || !encoder->frame || !encoder->packet)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	set_up(encoder->codec);
 	r = avcodec_open2(encoder->codec, codec, NULL);
 	if (r < 0)
@@ -62,7 +62,7 @@ int sound_encoder_create(struct sound_encoder **ret, struct error *reterr)
 	if (r >= 0)
 		r = av_frame_get_buffer(encoder->frame, 0);
 	if (r < 0)
-		return error_set(reterr, from_av(r), "no memory");
+		return error_set(reterr, from_av(r), "out of memory");
 	*ret = steal_ptr(encoder);
 	return 0;
 }

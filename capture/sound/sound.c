@@ -387,7 +387,7 @@ int sound_source_create(struct source **ret, const struct source_context *contex
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &sound_source_ops;
 	source->context = *context;
 	source->config = *config;
@@ -400,7 +400,7 @@ int sound_source_create(struct source **ret, const struct source_context *contex
 	if (config->device) {
 		source->config.device = source->device = strdup(config->device);
 		if (!source->device)
-			return error_set(reterr, -ENOMEM, "no memory");
+			return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	r = sound_encoder_create(&source->encoder, reterr);
 	if (r < 0)

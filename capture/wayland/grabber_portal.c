@@ -92,7 +92,7 @@ fail(struct portal_grabber *grabber, const char *format, ...)
 static void on_add_buffer(void *user, struct pw_buffer *buffer)
 {
 	struct portal_grabber *grabber = user;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 
 	buffer->user_data = calloc(1, sizeof(struct portal_memory));
 	if (!buffer->user_data || portal_memory_map(buffer->user_data, buffer->buffer, &error) < 0)
@@ -587,7 +587,7 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 	grabber->loop = pw_thread_loop_new("uxrec-portal", NULL);
 	if (!grabber->loop) {
 		close(fd);
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	r = create_stream(grabber, fd);
 	if (r == 0)
@@ -619,13 +619,13 @@ static int portal_create(
 	int r;
 
 	if (!grabber)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &grabber_portal;
 	grabber->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	grabber->shape = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
 	grabber->shape_scratch = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
 	if (grabber->event_fd < 0 || !grabber->shape || !grabber->shape_scratch)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = portal_open(&grabber->portal, &grabber->allowed, target->cancelled, reterr);
 	if (r < 0)
 		return r;

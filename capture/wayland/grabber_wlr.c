@@ -590,7 +590,7 @@ static int wlr_create(
 	int r;
 
 	if (!grabber)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &grabber_wlr;
 	grabber->all = true;
 	r = wayland_connect(&grabber->display, target->display, reterr);
@@ -598,7 +598,7 @@ static int wlr_create(
 		return r;
 	grabber->registry = wl_display_get_registry(grabber->display);
 	if (!grabber->registry)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	wl_registry_add_listener(grabber->registry, &registry_listener, grabber);
 	r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)

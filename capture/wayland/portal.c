@@ -351,7 +351,7 @@ static int create_session(struct portal *portal, struct error *reterr)
 	if (r >= 0)
 		r = sd_bus_message_append(message, "{sv}", "session_handle_token", "s", "uxrec");
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	r = send_request(portal, message, reterr);
 	if (r < 0)
 		return r;
@@ -360,7 +360,7 @@ static int create_session(struct portal *portal, struct error *reterr)
 		return fault(reterr, "CreateSession", "no session");
 	portal->session = strdup(session);
 	if (!portal->session)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = sd_bus_match_signal(portal->bus, &portal->closed, PORTAL, portal->session,
 		"org.freedesktop.portal.Session", "Closed", on_closed, portal);
 	return r < 0 ? error_set(reterr, r, "the connection to the session bus was lost") : 0;
@@ -387,7 +387,7 @@ static int select_sources(
 	if (r >= 0 && portal->version >= 4 && token)
 		r = sd_bus_message_append(message, "{sv}", "restore_token", "s", token);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	return send_request(portal, message, reterr);
 }
 
@@ -404,7 +404,7 @@ static int start_stream(
 	if (r >= 0)
 		r = sd_bus_message_open_container(message, 'a', "{sv}");
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	r = send_request(portal, message, reterr);
 	if (r == -EACCES)
 		portal_token_store(NULL);
@@ -443,7 +443,7 @@ int portal_open(struct portal **ret, struct portal_stream *ret_stream,
 	int r;
 
 	if (!portal)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	portal->cancelled = cancelled;
 	r = connect_bus(portal, reterr);
 	if (r == 0)

@@ -99,7 +99,7 @@ int wayland_round_trip(struct wl_display *display, int64_t deadline_ns, struct e
 	int r = 0;
 
 	if (!callback)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	wl_callback_add_listener(callback, &sync_listener, &done);
 	while (!done && r >= 0 && clock_now_ns() < deadline_ns)
 		r = wayland_dispatch(display, -1, deadline_ns);

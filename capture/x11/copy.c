@@ -305,7 +305,7 @@ int x11_copy_resize(struct x11_copy *copy, int width, int height, struct error *
 	if (copy->layout->convert) {
 		copy->converted = malloc(BAND_BYTES + (size_t)width * 4);
 		if (!copy->converted)
-			return error_set(reterr, -ENOMEM, "no memory");
+			return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	return map_pixels(copy, reterr);
 }
@@ -317,7 +317,7 @@ int x11_copy_create(struct x11_copy **ret, xcb_connection_t *connection, const x
 	int r;
 
 	if (!copy)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	copy->connection = connection;
 	copy->root = screen->root;
 	r = find_layout(copy, screen, reterr);

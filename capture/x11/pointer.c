@@ -438,7 +438,7 @@ int pointer_source_create(struct source **ret, const struct source_context *cont
 	int r;
 
 	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	base->ops = &pointer_source_ops;
 	source->context = *context;
 	source->options = *options;

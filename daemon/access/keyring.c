@@ -254,7 +254,7 @@ int keyring_create(
 	int refused = 0, r = 0;
 
 	if (!keyring)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	pthread_mutex_init(&keyring->lock, NULL);
 	pthread_cond_init(&keyring->called, NULL);
 	clock_init_condition(&keyring->wanted);
@@ -265,7 +265,7 @@ int keyring_create(
 		if (!find_present(keyring, role))
 			r = make_present(keyring, role);
 	if (r < 0)
-		return error_set(reterr, r, "no random numbers");
+		return error_set(reterr, r, "cannot get random numbers");
 	if (keyring->library) {
 		/* before links are handed out, so that they are valid after the next start */
 		if (keyring->changed) {

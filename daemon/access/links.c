@@ -36,7 +36,7 @@ int links_write(const char *path, const char *address, int port, const struct ac
 	r = asprintf(&text, LINE(PAGE_MODERATE) LINE(PAGE_LIVE) LINE(PAGE_LIBRARY), address, port,
 		moderator, address, port, observer, address, port, reviewer);
 	if (r < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (!path) {
 		fputs(text, stdout);
 		fflush(stdout);

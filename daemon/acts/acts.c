@@ -60,7 +60,7 @@ static int check_consent(
 							  : consent_create(&consent, log, NULL, "");
 
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	return consent && consent_is_withdrawn(consent)
 		? error_set(reterr, -EACCES, "the participant has withdrawn their consent")
 		: 0;
@@ -201,7 +201,7 @@ static int open_log(struct acts *acts, struct open_log *open, const char *id, st
 	r = session_log_create(
 		&open->log, steal_ptr(session->annotations), steal_ptr(session->study));
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	snprintf(open->session, sizeof(open->session), "%s", id);
 	return 0;
 }
@@ -280,7 +280,7 @@ int acts_create(struct acts **ret, const char *folder, struct live *live, struct
 	int r;
 
 	if (!acts)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	acts->folder = folder;
 	acts->live = live;
 	r = worker_create(&acts->recorded, "uxrec-acts", work_recorded, acts, reterr);

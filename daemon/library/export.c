@@ -87,7 +87,7 @@ static int offer_film(struct library *library, const struct job *job, struct err
 	buf_put(&command, id, strlen(id));
 	buf_put(&command, ".mp4", 5);
 	if (!path || buf_error(&command) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	exported.command = (char *)command.data;
 	library_send_answer(library, job, &exported.base);
 	return 0;

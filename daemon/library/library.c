@@ -105,7 +105,7 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 			return error_set(reterr, r, "the session cannot be read: %s", strerror(-r));
 		body = timeline_to_message(timeline);
 		if (!body)
-			return error_set(reterr, -ENOMEM, "no memory");
+			return error_set(reterr, -ENOMEM, "out of memory");
 		library_send_answer(library, job, &body->base);
 		uxrec__timeline__free_unpacked(body, NULL);
 	}
@@ -144,7 +144,7 @@ static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
 {
 	chosen->ids = calloc(ids->count + 1, sizeof(*chosen->ids));
 	if (!chosen->ids)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < ids->count && *asked->study; i++)
 		chosen->ids[chosen->count++] = ids->ids[i];
 	for (size_t i = 0; i < asked->n_sessions && i < ids->count && !*asked->study; i++)
@@ -201,7 +201,7 @@ static int answer_transcript(struct library *library, const struct job *job,
 	transcript = transcript_to_message(
 		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
 	if (!transcript)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	library_send_answer(library, job, &transcript->base);
 	uxrec__transcript__free_unpacked(transcript, NULL);
 	return 0;
@@ -375,13 +375,13 @@ int library_create(struct library **ret, const char *folder, const char *studies
 	int r;
 
 	if (!library)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	library->folder = strdup(folder);
 	library->studies = studies ? strdup(studies) : NULL;
 	library->examples = examples ? strdup(examples) : NULL;
 	library->live = live;
 	if (!library->folder || lists_create(&library->lists, library->folder, live) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = acts_create(&library->acts, library->folder, live, reterr);
 	if (r == 0)
 		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);

@@ -152,7 +152,7 @@ static bool summarise(struct lists *lists, const char *id, bool live, struct buf
 
 	summary = r < 0 ? NULL : session_summarise(session);
 	if (!summary) {
-		pack_unreadable(out, id, r < 0 ? error.text : "no memory");
+		pack_unreadable(out, id, r < 0 ? error.text : "out of memory");
 		return false;
 	}
 	if (live)
@@ -281,7 +281,7 @@ static int continue_list(struct lists *lists, struct list *list, struct error *r
 				: error_set(reterr, -EMSGSIZE,
 					  "the list is too long for this page: load it again");
 	if (r == -ENOMEM)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	return r < 0 ? r : done;
 }
 
@@ -337,7 +337,7 @@ static bool restart_list(struct lists *lists, struct list *list)
 bool lists_step(struct lists *lists)
 {
 	struct list **link = find_next(lists), *list = link ? *link : NULL;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 	int r = 1;
 
 	if (!list)
@@ -385,7 +385,7 @@ int lists_begin(
 		return r;
 	list = calloc(1, sizeof(*list));
 	if (!list)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	list->peer = peer_ref(peer);
 	list->request = request;
 	list->parts = parts;

@@ -127,7 +127,7 @@ int library_begin_reading(struct library *library, const struct job *job, struct
 		return error_set(reterr, -EINVAL, "a span that ends before it begins");
 	reading = calloc(1, sizeof(*reading));
 	if (!reading)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	begin_ns =
 		read->state ? begin_with_state(library, job, open->session->reader) : read->from_ns;
 	r = bleeps_collect(&reading->bleeps, open->session);
@@ -137,7 +137,7 @@ int library_begin_reading(struct library *library, const struct job *job, struct
 	if (r < 0) {
 		bleeps_finish(&reading->bleeps);
 		free(reading);
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	}
 	open->users++;
 	reading->open = open;

@@ -31,14 +31,14 @@ int assets_create(struct assets **ret, const char *folder, struct error *reterr)
 	_destroy_(assets) struct assets *assets = calloc(1, sizeof(*assets));
 
 	if (!assets)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		_autofree_ char *path = NULL;
 		char *data;
 		ssize_t size;
 
 		if (asprintf(&path, "%s/%s", folder, files[i].file) < 0)
-			return error_set(reterr, -ENOMEM, "no memory");
+			return error_set(reterr, -ENOMEM, "out of memory");
 		size = io_read_file(path, ASSET_LIMIT_BYTES, &data);
 		if (size < 0)
 			return error_set(reterr, (int)size,

@@ -374,7 +374,7 @@ static void accept_one(struct server *server, int fd)
 	/* closes the descriptor on failure */
 	if (!lws_adopt_descriptor_vhost(lws_get_vhost(server->listening), LWS_ADOPT_SOCKET,
 		    descriptor, "uxrec.v1", NULL))
-		log_debug("server: no memory for a connection");
+		log_debug("server: out of memory for a connection");
 }
 
 /* Accept at most a few per round, so that established connections get their turn. */
@@ -515,12 +515,12 @@ static int create_context(struct server *server, int fd, struct error *reterr)
 	server->context = lws_create_context(&info);
 	if (!server->context) {
 		close(fd);
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	server->listening =
 		lws_adopt_descriptor_vhost(lws_get_vhost_by_name(server->context, "default"),
 			LWS_ADOPT_RAW_FILE_DESC, descriptor, "listening", NULL);
-	return server->listening ? 0 : error_set(reterr, -ENOMEM, "no memory");
+	return server->listening ? 0 : error_set(reterr, -ENOMEM, "out of memory");
 }
 
 /* where descriptors are few, half of them are for other uses */
@@ -540,11 +540,11 @@ int server_create(struct server **ret, const struct server_options *options, str
 	int r;
 
 	if (!server)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	server->options = *options;
 	r = queue_create(&server->deliveries, SIZE_MAX, false);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	queue_set_drop(server->deliveries, drop_delivery);
 	r = assets_create(&server->assets, options->web, reterr);
 	if (r < 0)
@@ -552,7 +552,7 @@ int server_create(struct server **ret, const struct server_options *options, str
 	server->descriptors = count_descriptors();
 	r = io_random_hex(server->run, 16);
 	if (r < 0)
-		return error_set(reterr, r, "no random numbers");
+		return error_set(reterr, r, "cannot get random numbers");
 	fd = open_socket(server, reterr);
 	if (fd < 0)
 		return fd;

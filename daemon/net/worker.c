@@ -36,11 +36,11 @@ int worker_create(struct worker **ret, const char *name, bool (*work)(void *user
 	int r;
 
 	if (!worker)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	*worker = (struct worker){.name = name, .work = work, .user = user};
 	r = jobs_create(&worker->jobs, false);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	r = pthread_create(&worker->thread, NULL, worker_thread, worker);
 	if (r != 0)
 		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));

@@ -472,7 +472,7 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	int r;
 
 	if (!recorder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	recorder->sink.push = sink_push;
 	recorder->context = *context;
 	recorder->alive_ns = clock_now_ns();
@@ -481,7 +481,7 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	pthread_mutex_init(&recorder->end_lock, NULL);
 	clock_init_condition(&recorder->end_changed);
 	if (queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	queue_set_drop(recorder->queue, drop_packet);
 	r = segments_create(
 		&recorder->segments, folder, before, context->sync_every_ns, &files, reterr);

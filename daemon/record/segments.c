@@ -537,7 +537,7 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	int r;
 
 	if (!segments)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	segments->context = *context;
 	segments->marker = context->marker;
 	segments->reserve_fd = segments->lock_fd = -1;

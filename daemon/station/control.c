@@ -360,7 +360,7 @@ int control_create(struct control **ret, sd_event *event, const struct control_o
 	int r;
 
 	if (!control)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	control->fd = control->spare = -1;
 	keep_spare(control);
 	control->event = event;

@@ -160,7 +160,7 @@ int station_open_log(struct station *station, struct error *reterr)
 	Uxrec__Study *study = study_copy(station->recording.study);
 	struct annotations *log;
 	int r = study ? folder_open(&folder, station->recording.folder, reterr)
-		      : error_set(reterr, -ENOMEM, "no memory");
+		      : error_set(reterr, -ENOMEM, "out of memory");
 
 	if (r == 0)
 		r = annotations_open_below(&log, folder, true, reterr);
@@ -170,7 +170,7 @@ int station_open_log(struct station *station, struct error *reterr)
 	}
 	annotations_set_session(log, station->recording.uuid);
 	r = session_log_create(&station->recording.log, log, study);
-	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+	return r < 0 ? error_set(reterr, r, "out of memory") : 0;
 }
 
 /*
@@ -326,7 +326,7 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		return r;
 	station->recording.participant = strdup(start->participant);
 	if (!station->recording.participant)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	station->number++;
 	r = make_folder(station, reterr);
 	if (r == 0 && io_random_hex(station->recording.uuid, 16) < 0)

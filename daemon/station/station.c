@@ -201,7 +201,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 			muted ? "are muted already" : "hear the sound already");
 	r = live_set_muted(station->options.live, muted, station_now_ns(station));
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	station->recording.observers_muted = muted;
 	station_push_event(station,
 		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED

@@ -240,7 +240,7 @@ static int run_doctor(struct station *station, struct error *reterr)
 		.cancelled = &station->background.cancelled};
 	int r = doctor_run(&station->background.report, &wanted);
 
-	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+	return r < 0 ? error_set(reterr, r, "out of memory") : 0;
 }
 
 static int finish_doctor(struct station *station, int r, struct error *error)

@@ -351,14 +351,14 @@ int act_fold_try(const struct act_fold *fold, const Uxrec__Act *patch, struct er
 		return error_set(reterr, -EINVAL, "a patch keeps the kind of body");
 	patches = malloc((thing->patch_count + 1) * sizeof(*patches));
 	if (!patches)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (thing->patch_count)
 		memcpy(patches, thing->patches, thing->patch_count * sizeof(*patches));
 	patches[thing->patch_count] = (Uxrec__Act *)patch;
 	count = prune(patches, thing->patch_count + 1, NULL);
 	r = combine(thing->whole, patches, count, &patched);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	free_act(patched.act);
 	return patched.last_was_used ? 0 : error_set(reterr, -EINVAL, "%s", patched.reason.text);
 }

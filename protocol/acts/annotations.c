@@ -248,7 +248,7 @@ int annotations_open_named(struct annotations **ret, struct folder *folder, cons
 	int r;
 
 	if (!log)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	log->fd = -1;
 	log->reader =
 		(struct act_reader){.on_act = handle_act, .on_damage = note_damage, .user = log};
@@ -256,7 +256,7 @@ int annotations_open_named(struct annotations **ret, struct folder *folder, cons
 	log->folder = folder_ref(folder);
 	log->name = strdup(name);
 	if (!log->name)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = open_for_reading(log, reterr);
 	if (r < 0)
 		return r;
@@ -503,7 +503,7 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
 		return r;
 	if (!*act->act_id) {
 		if (act_new_id(act_id) < 0)
-			return error_set(reterr, -EIO, "no random numbers");
+			return error_set(reterr, -EIO, "cannot get random numbers");
 		copy.act_id = act_id;
 	}
 	r = annotations_lock(log, reterr);

@@ -248,7 +248,7 @@ static int merge_named(struct annotations *log, const struct folder *folder, con
 		return error_set(reterr, -EXDEV, "these acts belong to another session: %s, not %s",
 			theirs.other, log->session);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	if (r == 0)
 		return error_set(reterr, -EBADMSG,
 			"%s/%s: not an annotation log: it has no channel /acts of uxrec.Act%s%s",

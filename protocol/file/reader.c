@@ -305,7 +305,7 @@ static int open_file(
 	file->folder = folder_ref(folder);
 	file->name = strdup(name);
 	if (!file->name)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	fd = folder_read(folder, name, reterr);
 	if (fd < 0)
 		return fd;
@@ -355,7 +355,7 @@ static int add_segment(struct session_reader *reader, struct folder *folder, con
 	int r;
 
 	if (!array_grow(reader->files, reader->file_count))
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (number >= READER_SEGMENTS_LIMIT)
 		return error_set(reterr, -EFBIG, "%s/%s: more than %d segments",
 			folder_path(folder), name, READER_SEGMENTS_LIMIT);
@@ -388,7 +388,7 @@ int session_reader_open_below(
 	int r;
 
 	if (!reader)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	reader->cached.chunk = SIZE_MAX;
 	r = add_segment(reader, folder, name, reterr);
 	if (r < 0)

@@ -725,7 +725,7 @@ static int verify_file(struct verify *verify, uint64_t size_bytes, struct error 
 		return error_set(reterr, r, "cannot read at offset %llu: %s",
 			(unsigned long long)verify->offset, strerror(-r));
 	if (buf_error(&verify->indexes) < 0 || buf_error(&verify->aux_records) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	verify->result.bytes = verify->offset;
 	if (!verify->result.finished) {
 		if (verify->offset == size_bytes)
@@ -759,7 +759,7 @@ int session_verify(int fd, void (*report)(void *user, uint64_t offset, const cha
 	if (verify.channels && verify.schemas)
 		r = verify_file(&verify, (uint64_t)status.st_size, reterr);
 	else
-		r = error_set(reterr, -ENOMEM, "no memory");
+		r = error_set(reterr, -ENOMEM, "out of memory");
 	for (size_t i = 0; verify.schemas && i < 65536; i++)
 		free(verify.schemas[i]);
 	free(verify.schemas);

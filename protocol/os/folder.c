@@ -69,7 +69,7 @@ static int wrap(struct folder **ret, int fd, char *path, struct error *reterr)
 	if (!folder) {
 		close(fd);
 		free(path);
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	*folder = (struct folder){.references = 1, .fd = fd, .path = path};
 	*ret = folder;
@@ -93,7 +93,7 @@ static int open_folder(struct folder **ret, int parent, const char *name, char *
 	int fd, r;
 
 	if (!path)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	fd = openat(parent, name, FOLDER_FLAGS | flags);
 	if (fd >= 0)
 		return wrap(ret, fd, path, reterr);
@@ -117,7 +117,7 @@ int folder_open(struct folder **ret, const char *path, struct error *reterr)
 	_autofree_ char *trimmed = trim(path);
 
 	return trimmed ? open_folder(ret, AT_FDCWD, trimmed, strdup(trimmed), O_NOFOLLOW, reterr)
-		       : error_set(reterr, -ENOMEM, "no memory");
+		       : error_set(reterr, -ENOMEM, "out of memory");
 }
 
 int folder_open_linked(struct folder **ret, const char *path, struct error *reterr)
@@ -136,7 +136,7 @@ int folder_open_of(
 			strerror(*path ? EISDIR : ENOENT));
 	above = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (!above)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	*ret_name = name;
 	return folder_open_linked(ret, above, reterr);
 }
@@ -253,7 +253,7 @@ ssize_t folder_read_whole(const struct folder *folder, const char *name, size_t 
 		return fd;
 	if (asprintf(&path, "%s/%s", folder->path, name) < 0) {
 		path = NULL;
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	return read_whole(fd, path, limit, ret_data, reterr);
 }

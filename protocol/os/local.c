@@ -77,7 +77,7 @@ int local_check_folder(const char *socket_path, struct error *reterr)
 	struct stat status;
 
 	if (!folder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if ((own ? lstat(folder, &status) : stat(folder, &status)) < 0)
 		return error_set(reterr, -errno, "%s: %s", folder, strerror(errno));
 	if (!S_ISDIR(status.st_mode))

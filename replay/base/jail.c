@@ -342,7 +342,7 @@ int jail_create(struct jail **ret, const struct jail_options *options, struct er
 	int r;
 
 	if (!jail)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	jail->options = *options;
 	jail->fd = -1;
 	r = begin(jail, reterr);

@@ -51,7 +51,7 @@ int command_act_add(const struct command_act *kind, const struct session *sessio
 	int r;
 
 	if (act_new_id(ret_id) < 0) {
-		log_error("no random numbers");
+		log_error("cannot get random numbers");
 		return EXIT_FAILED;
 	}
 	act->id = ret_id;

@@ -26,7 +26,7 @@
 int command_request(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 	_autoclose_ int fd = -1;
 	ProtobufCMessage *answer;
 	int r;

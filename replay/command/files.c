@@ -148,7 +148,7 @@ int command_list(const struct command_options *options, int argc, char **argv)
 		r = list(folder, &ids, NULL);
 	}
 	if (r < 0)
-		log_error("no memory for all sessions");
+		log_error("out of memory for all sessions");
 	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -204,7 +204,7 @@ static struct json_object *screens_to_json(const struct session_facts *facts)
 /* The restriction that consent puts on a session, as text. @return "" when nothing is withheld */
 static const char *consent_limit(const Uxrec__SessionSummary *summary)
 {
-	return summary ? summary->consent : "not known: no memory";
+	return summary ? summary->consent : "not known: out of memory";
 }
 
 static struct json_object *participants_to_json(const struct session *session)

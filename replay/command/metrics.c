@@ -35,7 +35,7 @@ static bool is_undefined(const char *name, const Uxrec__Estimate *estimate)
 {
 	if (estimate && estimate->defined)
 		return false;
-	printf("  %-22s not defined: %s\n", name, estimate ? estimate->why : "no memory");
+	printf("  %-22s not defined: %s\n", name, estimate ? estimate->why : "out of memory");
 	return true;
 }
 

@@ -85,7 +85,7 @@ int command_study_new(int argc, char **argv)
 	const char *studies = command_pop_value(&argc, argv, "--studies");
 	_autofree_ char *library = paths_library(), *usual = NULL, *name = NULL, *text = NULL,
 			*file = NULL;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 
 	if (command_has_leftovers(argc, argv, 3))
 		return EXIT_USAGE;

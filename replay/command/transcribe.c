@@ -218,7 +218,7 @@ static int export_sound(const struct session *session, struct error *reterr)
 	int r = bleeps_collect(&bleeps, session);
 
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	mask = umask(077);
 	r = session_export(session, left.wav, &options, NULL, reterr);
 	umask(mask);
@@ -241,7 +241,7 @@ static int recognise(struct vtt **ret, struct vtt_faults *ret_faults, const stru
 		return r;
 	buf_put_u8(&text, 0);
 	if (text.failed)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	return vtt_parse(ret, (const char *)text.data, text.size_bytes - 1,
 		"the recogniser's output", ret_faults, reterr);
 }

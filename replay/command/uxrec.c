@@ -214,7 +214,7 @@ int command_pop_layer(char **ret, int *argc, char **argv)
 {
 	const char *layer = command_pop_value(argc, argv, "--layer");
 	_autofree_ char *copy = layer ? strdup(layer) : NULL;
-	struct error error = {"no memory"};
+	struct error error = {"out of memory"};
 
 	if (layer && (!copy || name_normalise_in(&copy, "--layer", "coder:", &error) < 0)) {
 		log_error("%s", error.text);

@@ -164,7 +164,7 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 	if (frames)
 		frames->pixels = jail_map(PIXELS_BYTES);
 	if (!frames || !frames->pixels)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = decoder_create(&frames->decoder, reader, frames->pixels, PIXELS_BYTES, reterr);
 	if (r == 0)
 		r = start_jail(frames, reterr);

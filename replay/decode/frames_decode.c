@@ -73,7 +73,7 @@ static int make_room(struct decoder *decoder, struct error *reterr)
 	decoder->decoded = av_frame_alloc();
 	decoder->packet = av_packet_alloc();
 	if (!decoder->picture || !decoder->decoded || !decoder->packet)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -451,7 +451,7 @@ int decoder_create(struct decoder **ret, struct session_reader *reader, uint8_t 
 	int r;
 
 	if (!decoder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	decoder->reader = reader;
 	decoder->pixels = pixels;
 	decoder->size_bytes = size_bytes;

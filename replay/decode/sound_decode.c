@@ -104,7 +104,7 @@ static int open_codec(struct sound_decoder *decoder, struct error *reterr)
 	decoder->frame = av_frame_alloc();
 	decoder->shared = jail_map(sizeof(*decoder->shared));
 	if (!decoder->codec || !decoder->packet || !decoder->frame || !decoder->shared)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	decoder->codec->sample_rate = RATE_HZ;
 	decoder->codec->request_sample_fmt = AV_SAMPLE_FMT_S16;
 	av_channel_layout_default(&decoder->codec->ch_layout, 1);
@@ -135,7 +135,7 @@ int sound_decoder_create(struct sound_decoder **ret, struct error *reterr)
 	int r;
 
 	if (!decoder)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = open_codec(decoder, reterr);
 	if (r == 0)
 		r = start_jail(decoder, reterr);

@@ -200,7 +200,7 @@ int captions_collect(struct vtt **ret, const struct session *session, unsigned w
 	if (r == 0 && wanted & CAPTION_TAGS)
 		r = add_tags(&captions, layer, reterr);
 	if (r == -ENOMEM)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	if (r == -EFBIG)
 		return error_set(reterr, r, "there are more captions than WebVTT files have here");
 	if (r == 0 && wanted & CAPTION_TRANSCRIPT)

@@ -525,7 +525,7 @@ int extract_write(struct buf *out, size_t limit_bytes, const struct session *ses
 		add_note(&notes, "%s", session->annotations_error.text);
 	r = write_limited(&sink, session, part, &notes, reterr);
 	if (r == -ENOMEM)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	if (r == -EFBIG)
 		return error_set(reterr, r, "the file has more than %zu MB", limit_bytes / 1000000);
 	if (r < 0)

@@ -334,7 +334,7 @@ int metrics_compute(
 	computing.metrics = malloc(sizeof(*computing.metrics));
 	if (!computing.coded || !computing.metrics) {
 		free(computing.metrics);
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	}
 	uxrec__metrics__init(computing.metrics);
 	r = compute(&computing);

@@ -184,7 +184,7 @@ struct stats_estimate stats_times(double *times, size_t count)
 		return median(times, count);
 	logs = malloc(count * sizeof(*logs));
 	if (!logs)
-		return undefined("no memory");
+		return undefined("out of memory");
 	for (size_t i = 0; i < count; i++)
 		logs[i] = log(times[i]);
 	mean_and_deviation(logs, count, &mean, &deviation);

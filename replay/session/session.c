@@ -168,7 +168,7 @@ int session_open_below(struct session **ret, const struct folder *library, const
 	if (!session_id_is_valid(id))
 		return error_set(reterr, -EINVAL, "not a session id");
 	if (!session)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = folder_open_below(&session->folder, library, id, reterr);
 	if (r == -ENOENT)
 		error_set(reterr, r, "no session %s in this library", id);
@@ -177,7 +177,7 @@ int session_open_below(struct session **ret, const struct folder *library, const
 	session->id = strdup(id);
 	session->path = strdup(folder_path(session->folder));
 	if (!session->id || !session->path)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = open_parts(session, writable, reterr);
 	if (r < 0)
 		return r;
@@ -220,7 +220,7 @@ static int find_named(struct session *session, const char *path, struct error *r
 	session->recording_name = strdup(name);
 	parent = strdup(folder_path(session->folder));
 	if (!session->recording_name || !parent)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	slash = strrchr(parent, '/');
 	if (!session_id_is_valid(slash ? slash + 1 : parent))
 		return 0;
@@ -234,12 +234,12 @@ int session_open_path(struct session **ret, const char *path, struct error *rete
 	int r;
 
 	if (!session)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = find_named(session, path, reterr);
 	if (r < 0)
 		return r;
 	if (name_session(session) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	r = open_parts(session, false, reterr);
 	if (r < 0)
 		return r;

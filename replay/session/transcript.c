@@ -252,7 +252,7 @@ int transcript_show(struct vtt **ret, const struct session *session, struct vtt_
 	if (r == 0)
 		r = transcript_bleep(vtt, &bleeps, begin_ns);
 	if (r < 0)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	*ret = steal_ptr(vtt);
 	return 0;
 }

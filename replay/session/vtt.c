@@ -611,13 +611,13 @@ int vtt_parse(struct vtt **ret, const char *text, size_t size_bytes, const char 
 	int r;
 
 	if (!vtt)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (size_bytes > TRANSCRIPT_LIMIT_BYTES)
 		return error_set(reterr, -EFBIG, "%s: it is larger than %d MiB", name,
 			TRANSCRIPT_LIMIT_BYTES >> 20);
 	r = parse_all(&parser);
 	if (r == -ENOMEM)
-		error_set(reterr, r, "no memory");
+		error_set(reterr, r, "out of memory");
 	if (r < 0)
 		return r;
 	/* nothing readable: not a transcript */

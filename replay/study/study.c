@@ -155,7 +155,7 @@ int study_parse(Uxrec__Study **ret, const char *text, size_t size_bytes, const c
 	int r = study_read(ret, text, size_bytes, &problems);
 
 	if (r == -ENOMEM)
-		return error_set(reterr, r, "no memory");
+		return error_set(reterr, r, "out of memory");
 	if (r == 0)
 		return 0;
 	while (first->warning)
@@ -182,7 +182,7 @@ int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *
 	r = study_read(ret, text, (size_t)size, ret_problems);
 	if (r == -EINVAL)
 		return error_set(reterr, r, "%s: %zu errors", path, ret_problems->errors);
-	return r < 0 ? error_set(reterr, r, "%s: no memory", path) : 0;
+	return r < 0 ? error_set(reterr, r, "%s: out of memory", path) : 0;
 }
 
 Uxrec__Study *study_copy(const Uxrec__Study *study)

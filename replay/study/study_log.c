@@ -72,7 +72,7 @@ static int append(struct study_log *log, const struct study_actor *actor, Uxrec_
 	if (before)
 		memcpy(id, before->id, sizeof(id));
 	else if (act_new_id(id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	act->id = id;
 	act->kind = act->n_fields ? UXREC__ACT__KIND__KIND_PATCH
 		: before          ? UXREC__ACT__KIND__KIND_CHANGE
@@ -175,7 +175,7 @@ static int find(struct study_log *log, const char *study_id, const char *name,
 	if (r == 0)
 		r = !maker ? error_set(reterr, -ENOENT, "no study '%s' has a log in this library",
 				     text_quote(name).text)
-			: act_new_id(id) < 0 ? error_set(reterr, -EIO, "no random numbers")
+			: act_new_id(id) < 0 ? error_set(reterr, -EIO, "cannot get random numbers")
 					     : 0;
 	if (r >= 0)
 		r = open_acts(log, id, maker != NULL, reterr);
@@ -193,7 +193,7 @@ int study_log_open(struct study_log **ret, const char *library, const char *stud
 	int r;
 
 	if (!log)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	if (*study_id && !identity_id_is_valid(study_id))
 		return error_set(reterr, -EINVAL,
 			"study_id '%s': must be 32 hex digits: 0-9 and a-f",
@@ -309,7 +309,7 @@ int study_log_participant(struct study_log *log, const struct study_actor *actor
 	if (r < 0)
 		return r;
 	if (act_new_id(ret) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	participant.participant_id = ret;
 	participant.label = normal;
 	act.body_case = UXREC__ACT__BODY_PARTICIPANT;
