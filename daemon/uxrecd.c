@@ -329,10 +329,10 @@ static int make_link(
 	while (i < ARRAY_SIZE(pages) && strcmp(pages[i].page, page) != 0)
 		i++;
 	if (i == ARRAY_SIZE(pages))
-		return error_set(reterr, -EINVAL, "page '%s': it is one of moderate, live, library",
-			text_quote(page).text);
+		return error_set(reterr, -EINVAL,
+			"page '%s': must be one of moderate, live, library", text_quote(page).text);
 	if (!daemon->server || tickets_make(&daemon->tickets, pages[i].role, ticket) < 0)
-		return error_set(reterr, -EAGAIN, "the pages are not served yet: try again");
+		return error_set(reterr, -EAGAIN, "the pages are not available yet: try again");
 	snprintf(ret, CONTROL_LINK_BYTES, "http://%s:%d/%s#%s", daemon->options.address,
 		server_port(daemon->server), page, ticket);
 	return 0;
@@ -468,7 +468,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 	};
 	int r = station_create(&daemon->station, &wanted);
 
-	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+	return r < 0 ? error_set(reterr, r, "out of memory") : 0;
 }
 
 static int start_control(struct daemon *daemon, struct error *reterr)
@@ -514,13 +514,13 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (make_marker(daemon) < 0 || live_init(&daemon->live) < 0 ||
 		jobs_create(&daemon->requests, true) < 0 ||
 		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+		return error_set(reterr, -ENOMEM, "out of memory");
 	queue_set_drop(daemon->stops, free);
 	daemon->live.request_tick = request_tick;
 	daemon->live.request_tick_user = daemon;
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
-		return error_set(reterr, r, "no event loop: %s", strerror(-r));
+		return error_set(reterr, r, "cannot create an event loop: %s", strerror(-r));
 	r = library_create(&daemon->library, options->library, options->studies, options->examples,
 		&daemon->live, reterr);
 	if (r == 0)
@@ -539,8 +539,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (strcmp(options->input, "none") != 0)
 		accessible_announcement_create(&daemon->announcement, daemon->event);
 	if (station_recover(daemon->station, &error) < 0)
-		log_error(
-			"the session of the recorder that was killed cannot go on: %s", error.text);
+		log_error("the session of the killed recorder cannot be resumed: %s", error.text);
 	return 0;
 }
 
@@ -576,7 +575,8 @@ static void finish(struct daemon *daemon, int status)
 		keyring_on_revoked(daemon->access.keyring, NULL, NULL);
 	server_stop(daemon->server);
 	if (library_stop(daemon->library, clock_now_ns() + LIBRARY_STOP_NS) < 0) {
-		log_warning("a file of the library is still being read: it is not waited for");
+		log_warning(
+			"a file of the library is still being read: ending without waiting for it");
 		_exit(status);
 	}
 	library_destroy(daemon->library);

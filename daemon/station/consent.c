@@ -40,7 +40,7 @@ void station_push_withdrawn_gaps(struct station *station)
 static int finish_restart(struct station *station, int r, struct error *error)
 {
 	push_gap(station, station->recording.agreed, station->recording.restarted_ns,
-		"capture began anew, without what the participant has withdrawn");
+		"capture was restarted without the withdrawn modalities");
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, WITHDRAWN);
 	if (r < 0)
 		station_stop(station, error->text, NULL);
@@ -84,7 +84,8 @@ void station_enforce_consent(struct station *station)
 		station_stop(station, WITHDRAWN, NULL);
 		return;
 	}
-	log_info("session %s: consent was withdrawn in part: it is recorded without that",
+	log_info(
+		"session %s: consent was withdrawn in part: recording continues without the withdrawn modalities",
 		station->recording.session);
 	if (station->state == STATE_PAUSED)
 		station->recording.agreed &= ~lost;

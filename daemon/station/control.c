@@ -308,21 +308,18 @@ static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 		return 0;
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(reterr, -EEXIST,
-			"control socket %s: there is something that is no socket; name another one "
-			"with --control",
+			"control socket %s: the path exists and is not a socket; choose another with --control",
 			address->sun_path);
 	if (status.st_uid != geteuid())
 		return error_set(reterr, -EPERM,
-			"control socket %s: there is one of user %u; name another one with "
-			"--control",
+			"control socket %s: it belongs to user %u; choose another with --control",
 			address->sun_path, status.st_uid);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+		return error_set(reterr, -errno, "cannot create a socket: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		return error_set(reterr, -EADDRINUSE,
-			"another uxrecd listens on %s already: stop it, or name another socket with "
-			"--control",
+			"another uxrecd already listens on %s: stop it, or choose another socket with --control",
 			address->sun_path);
 	if (errno == ECONNREFUSED)
 		unlink(address->sun_path);

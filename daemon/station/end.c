@@ -58,9 +58,9 @@ static void complete_reason(struct station *station, int r, const struct recorde
 
 	if (lost->packets > 0)
 		utf8_format(reason, sizeof(station->last.reason),
-			"%.50s; %s of it %s: no room on the disk", before,
+			"%.50s; %s of it %s: no space on the disk", before,
 			station_backlog_text(lost).text,
-			station->recording.discarded ? "were given up" : "are lost");
+			station->recording.discarded ? "were discarded" : "were lost");
 	else if (r < 0)
 		utf8_format(reason, sizeof(station->last.reason),
 			"%.50s; its end could not be written: %.30s", before, strerror(-r));
@@ -103,7 +103,7 @@ static void monitor(struct station *station)
 	if (station->recording.disk_error_reported && !*disk_error) {
 		station->recording.disk_error_reported = false;
 		report_disk_error(
-			station, "the disk is there again: the recording goes on in a new file");
+			station, "the disk is available again: recording continues in a new file");
 	}
 }
 
@@ -145,8 +145,7 @@ static int complete_end(struct station *station, struct error *reterr)
 			station->recording.session, strerror(-r));
 	if (lost.packets > 0)
 		error_set(reterr, r < 0 ? r : -ENOSPC,
-			"session %s has ended, and %s of it are lost: "
-			"there was no room on the disk",
+			"session %s has ended, and %s of it were lost: there was no space on the disk",
 			station->recording.session, station_backlog_text(&lost).text);
 	/* the file has released its reserve: there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recording.recorder);
@@ -184,12 +183,10 @@ static int end(struct station *station, const char *reason, int64_t room_ns, str
 		return complete_end(station, reterr);
 	backlog = recorder_get_backlog(station->recording.recorder);
 	error_set(reterr, -EINPROGRESS,
-		"session %s has ended, but there is no room on the disk for %s of it: it is in memory, and "
-		"written when there is room in %.80s; 'uxrec stop --discard' gives it up",
+		"session %s has ended, but %s of it are still in memory: the disk is full. Free space in %.80s to write them, or discard them with 'uxrec stop --discard'",
 		station->recording.session, station_backlog_text(&backlog).text,
 		station->options.library);
-	log_warning(
-		"session %s: ended, but there is no room on the disk for %s of it: waiting for room",
+	log_warning("session %s: ended, but %s of it are not written: waiting for disk space",
 		station->recording.session, station_backlog_text(&backlog).text);
 	return -EINPROGRESS;
 }

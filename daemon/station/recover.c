@@ -191,8 +191,7 @@ static bool restore_annotations(struct station *station)
 static int finish_recover(struct station *station, int r, struct error *error)
 {
 	if (r < 0) {
-		log_error("the session of the recorder that was killed cannot go on: %s",
-			error->text);
+		log_error("the session of the killed recorder cannot be resumed: %s", error->text);
 		station_stop(station, error->text, NULL);
 	}
 	return r;
@@ -327,7 +326,7 @@ int station_recover(struct station *station, struct error *reterr)
 		return 0;
 	r = try_recover(station, newest, reterr);
 	if (r > 0)
-		log_warning("session %s: it goes on after a recorder that was killed",
+		log_warning("session %s: resumed after the recorder was killed",
 			station->recording.session);
 	if (r < 0 && station->state == STATE_IDLE)
 		station_forget_session(station);

@@ -35,10 +35,9 @@ static void source_disconnected(void *user, struct source *source, const char *r
 	station->recording.disconnected_count += reason ? 1u : -1u;
 	pthread_mutex_unlock(&station->sources_lock);
 	if (reason)
-		log_warning(
-			"%s: %s; it is looked for until it is back", source_name(source), reason);
+		log_warning("%s: %s; reconnecting", source_name(source), reason);
 	else
-		log_info("%s: looked for no more", source_name(source));
+		log_info("%s: no longer reconnecting", source_name(source));
 }
 
 void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTES])

@@ -77,25 +77,25 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 		!protobuf_c_enum_descriptor_get_value(
 			&uxrec__consent__method__descriptor, (int)consent->method))
 		return error_set(reterr, -EACCES,
-			"nothing is recorded without consent: say how it was given (page, paper, …)");
+			"nothing is recorded without consent: name its method with --consent (page, paper, …)");
 	station->recording.agreed = 0;
 	for (size_t i = 0; i < consent->n_modalities; i++) {
 		int modality = modality_find(consent->modalities[i]);
 
 		if (modality < 0 || modality == MODALITY_SESSION)
 			return error_set(reterr, -EINVAL,
-				"consent for '%s': this recorder has only screen, input and sound",
+				"consent for '%s': this recorder records only screen, input and sound",
 				text_quote(consent->modalities[i]).text);
 		station->recording.agreed |= 1u << modality;
 	}
 	for (size_t i = 0; i < consent->n_uses; i++)
 		if (consent_use_find(consent->uses[i]) < 0)
 			return error_set(reterr, -EINVAL,
-				"consent for '%s': it is one of analysis, observers, clips, publication",
+				"consent for '%s': must be one of analysis, observers, clips, publication",
 				text_quote(consent->uses[i]).text);
 	if (!station->recording.agreed)
 		return error_set(reterr, -EACCES,
-			"the participant has agreed to nothing: there is nothing to record");
+			"the participant's consent covers no screen, input or sound: there is nothing to record");
 	return 0;
 }
 
@@ -106,13 +106,12 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 						  : "classes";
 
 	if (key_policy_parse(wanted, &station->recording.keys) < 0)
-		return error_set(reterr, -EINVAL, "keys '%s': it is one of " KEY_POLICY_NAMES,
+		return error_set(reterr, -EINVAL, "keys '%s': must be one of " KEY_POLICY_NAMES,
 			text_quote(wanted).text);
 	if (station->recording.keys == KEY_POLICY_FULL &&
 		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
 		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs the participant's consent for input "
-			"with full keys");
+			"recording key codes requires the participant's consent to input with full keys");
 	return 0;
 }
 
@@ -123,7 +122,7 @@ static int find_study(struct station *station, const Uxrec__Start *start, struct
 			strlen(start->study_yaml),
 			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
 	if (!*start->study)
-		return error_set(reterr, -EINVAL, "which study? Give its name or its file");
+		return error_set(reterr, -EINVAL, "no study is named: give its name or its file");
 	return library_find_study(
 		station->options.studies, start->study, &station->recording.study, reterr);
 }
@@ -149,7 +148,7 @@ static int make_folder(struct station *station, struct error *reterr)
 	if (r == 0)
 		station->recording.folder = steal_ptr(folder);
 	if (r < 0)
-		return error_set(reterr, r, "cannot make a folder in %s: %s",
+		return error_set(reterr, r, "cannot create a folder in %s: %s",
 			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
 	return 0;
 }
@@ -192,7 +191,8 @@ static void find_ids(struct station *station, const char *author)
 			station->recording.participant_id, &error);
 	if (r < 0) {
 		station->recording.participant_id[0] = '\0';
-		log_warning("the study's log: %s; its id and the participant's are not recorded",
+		log_warning(
+			"the study's log: %s; the ids of the study and the participant are not recorded",
 			error.text);
 	}
 	id = log ? strdup(study_log_id(log)) : NULL;
@@ -228,7 +228,7 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 	for (size_t i = 0; i < station->recording.study->n_tasks && i < ARRAY_SIZE(tasks); i++)
 		tasks[info.n_planned_tasks++] = station->recording.study->tasks[i]->id;
 	if (act_new_id(id) < 0 || act_new_id(station->recording.consent_id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	station_act_init(&act, id, author);
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
 	act.session_info = &info;
@@ -330,7 +330,7 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	station->number++;
 	r = make_folder(station, reterr);
 	if (r == 0 && io_random_hex(station->recording.uuid, 16) < 0)
-		r = error_set(reterr, -EIO, "no random numbers");
+		r = error_set(reterr, -EIO, "cannot get random numbers");
 	if (r == 0)
 		find_ids(station, author);
 	if (r == 0)
@@ -371,8 +371,7 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 	if (station->state != STATE_IDLE)
 		return error_set(reterr, -EBUSY,
 			station->state == STATE_ENDING
-				? "session %s waits for room on the disk to end: make room, or give "
-				  "up the rest of it with 'uxrec stop --discard'"
+				? "session %s waits for disk space to end: free disk space, or discard the rest with 'uxrec stop --discard'"
 				: "session %s is being recorded: stop it first",
 			station->recording.session);
 	r = start_session(station, start, author, reterr);

@@ -143,8 +143,7 @@ static int need_session(const struct station *station, struct error *reterr)
 	if (station->state == STATE_IDLE)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
 	if (station->state == STATE_ENDING)
-		return error_set(reterr, -EBUSY,
-			"session %s has ended, and waits for room on the disk",
+		return error_set(reterr, -EBUSY, "session %s has ended, and waits for disk space",
 			station->recording.session);
 	return 0;
 }
@@ -152,7 +151,7 @@ static int need_session(const struct station *station, struct error *reterr)
 static int do_pause(struct station *station, struct error *reterr)
 {
 	if (station->state == STATE_PAUSED)
-		return error_set(reterr, -EALREADY, "the session is paused already");
+		return error_set(reterr, -EALREADY, "the session is already paused");
 	station_stop_sources(station);
 	station->recording.paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
@@ -180,7 +179,7 @@ static int finish_resume(struct station *station, int r, struct error *error)
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
 	live_set_paused(station->options.live, 0);
-	log_info("session %s: recording again", station->recording.session);
+	log_info("session %s: recording resumed", station->recording.session);
 	return 0;
 }
 
@@ -198,7 +197,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 
 	if (muted == station->recording.observers_muted)
 		return error_set(reterr, -EALREADY, "the observers %s",
-			muted ? "are muted already" : "hear the sound already");
+			muted ? "are already muted" : "already hear the sound");
 	r = live_set_muted(station->options.live, muted, station_now_ns(station));
 	if (r < 0)
 		return error_set(reterr, r, "out of memory");
@@ -240,7 +239,7 @@ static int change_running(struct station *station, const Uxrec__ClientMessage *m
 		return station_begin_phase(station, message->phase_begin->kind, author, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
 		return station_tag_now(station, message->tag_now, author, reterr);
-	default: return error_set(reterr, -EINVAL, "the recorder does not know that message");
+	default: return error_set(reterr, -EINVAL, "unknown request");
 	}
 }
 
@@ -269,14 +268,14 @@ static int execute(
 	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
 	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
 		return change_running(station, message, request->author, reterr);
-	default: return error_set(reterr, -EINVAL, "the recorder does not know that message");
+	default: return error_set(reterr, -EINVAL, "unknown request");
 	}
 }
 
 static void change(struct station *station, struct station_request *request)
 {
 	const struct recording *recording = &station->recording;
-	struct error error = {"it could not be done"};
+	struct error error = {"the request failed"};
 	char session[SESSION_ID_BYTES];
 	int r;
 

@@ -91,9 +91,8 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 
 		utf8_format(text, WARNING_BYTES,
 			station->state == STATE_ENDING
-				? "%s: the session has ended and %s of it wait in memory; make room, or "
-				  "give them up: uxrec stop --discard"
-				: "%s: the recording goes on in memory, %s so far; make room",
+				? "%s: the session has ended, and %s of it are still in memory: free disk space, or discard them with uxrec stop --discard"
+				: "%s: recording continues in memory, %s so far: free disk space",
 			disk_error, station_backlog_text(&backlog).text);
 		return text;
 	}
@@ -101,7 +100,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 		minutes = (double)free / ((double)bytes / seconds) / 60;
 	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
 		utf8_format(text, WARNING_BYTES,
-			"the disk will be full in about %.0f minutes at the present rate", minutes);
+			"the disk will be full in about %.0f minutes at the current rate", minutes);
 		return text;
 	}
 	if (free < LOW_DISK_BYTES)
@@ -137,11 +136,10 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 			       "screen";
 	station_get_disconnected(station, disconnected);
 	if (!*disconnected && station->state == STATE_RECORDING && station_keys_wait(station))
-		return (char *)"keys are not recorded: the accessibility bus does not answer, and which "
-			       "field has the focus is not known";
+		return (char *)"keys are not recorded: the accessibility bus does not answer, and the focused field is unknown";
 	if (!*disconnected)
 		return disk_warning(station, free, text);
-	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", disconnected);
+	utf8_format(text, WARNING_BYTES, "%s; not recorded until reconnected", disconnected);
 	return text;
 }
 
@@ -261,7 +259,7 @@ int station_start_doctor(struct station *station, struct error *reterr)
 	/* the doctor takes a picture of the screen: not during a session, least of all in a pause */
 	if (station->state != STATE_IDLE)
 		return error_set(reterr, -EBUSY,
-			"session %s is being recorded: look for troubles before or after",
+			"session %s is being recorded: check for problems before or after it",
 			station->recording.session);
 	return station_run(station, run_doctor, finish_doctor, reterr);
 }

@@ -59,7 +59,7 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 		return error_set(reterr, -ENOENT, "the study has no task '%s'",
 			text_quote(start->task).text);
 	if (act_new_id(station->recording.attempt_id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	snprintf(station->recording.task, sizeof(station->recording.task), "%s", start->task);
 	uxrec__attempt__init(&station->recording.attempt);
 	station->recording.attempt.participant = station->recording.participant;
@@ -89,7 +89,7 @@ int station_task_ready(struct station *station, const char *author, struct error
 		return no_task(reterr);
 	if (station->recording.attempt.reading_ns)
 		return error_set(reterr, -EALREADY,
-			"the participant was ready already: task '%s' has begun",
+			"the participant was already ready: task '%s' has begun",
 			station->recording.task);
 	attempt.reading_ns = station->recording.attempt.live_begin_ns;
 	attempt.live_begin_ns = station_now_ns(station);
@@ -131,14 +131,14 @@ static int check_outcome(
 {
 	if (!protobuf_c_enum_descriptor_get_value(
 		    &uxrec__attempt__outcome__descriptor, (int)outcome))
-		return error_set(reterr, -EINVAL, "there is no outcome %d", (int)outcome);
+		return error_set(reterr, -EINVAL, "unknown outcome %d", (int)outcome);
 	if (!protobuf_c_enum_descriptor_get_value(
 		    &uxrec__attempt__failure__descriptor, (int)failure))
-		return error_set(reterr, -EINVAL, "there is no kind of failure %d", (int)failure);
+		return error_set(reterr, -EINVAL, "unknown kind of failure %d", (int)failure);
 	if (failure != UXREC__ATTEMPT__FAILURE__FAILURE_NONE &&
 		outcome != UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED)
-		return error_set(
-			reterr, -EINVAL, "a kind of failure goes with the outcome failed alone");
+		return error_set(reterr, -EINVAL,
+			"a kind of failure is allowed only with the outcome failed");
 	return 0;
 }
 
@@ -152,7 +152,7 @@ int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const c
 	if (!*station->recording.attempt_id)
 		return no_task(reterr);
 	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
-		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
+		return error_set(reterr, -EINVAL, "the task's outcome is missing");
 	return station_end_attempt(station, end->outcome, end->failure, author, reterr);
 }
 
@@ -165,12 +165,10 @@ int station_end_task_for_stop(
 	if (r < 0 || (!*station->recording.attempt_id && !given))
 		return r;
 	if (!*station->recording.attempt_id)
-		return error_set(reterr, -EINVAL,
-			"no task is running that could have an outcome; stop without one");
+		return error_set(reterr, -EINVAL, "no task is running: stop without an outcome");
 	if (!given)
 		return error_set(reterr, -EBUSY,
-			"task '%s' is running: how did it end? 'uxrec stop --outcome completed', or "
-			"another outcome of 'uxrec task end'",
+			"task '%s' is running: its outcome is needed, as in 'uxrec stop --outcome completed'; see 'uxrec task end' for the others",
 			station->recording.task);
 	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
 }
@@ -245,12 +243,12 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 	if (!protobuf_c_enum_descriptor_get_value(
 		    &uxrec__interruption__kind__descriptor, (int)wanted->kind))
 		return error_set(
-			reterr, -EINVAL, "there is no kind of interruption %d", (int)wanted->kind);
+			reterr, -EINVAL, "unknown kind of interruption %d", (int)wanted->kind);
 	r = message_check_typed(&wanted->base, reterr);
 	if (r < 0)
 		return r;
 	if (act_new_id(id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	interruption.kind = wanted->kind;
 	interruption.from_ns = station_now_ns(station);
 	interruption.stops_clock = !wanted->keeps_clock;
@@ -280,9 +278,9 @@ int station_begin_phase(
 
 	if (kind == UXREC__PHASE__KIND__KIND_UNSPECIFIED ||
 		!protobuf_c_enum_descriptor_get_value(&uxrec__phase__kind__descriptor, (int)kind))
-		return error_set(reterr, -EINVAL, "there is no kind of phase %d", (int)kind);
+		return error_set(reterr, -EINVAL, "unknown kind of phase %d", (int)kind);
 	if (act_new_id(id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	r = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, author, reterr);
 	if (r < 0)
 		return r;
@@ -415,7 +413,7 @@ int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const 
 		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
 			text_quote(wanted->code).text);
 	if (act_new_id(id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
+		return error_set(reterr, -EIO, "cannot get random numbers");
 	tag.code = code->id;
 	tag.attempt = station->recording.attempt_id;
 	tag.note = wanted->note;

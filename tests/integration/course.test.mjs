@@ -45,7 +45,7 @@ test('a stop while a task is running asks for its outcome', async () => {
   assert.match(text, /'find' is running.*--outcome/);
   assert.equal((await status(recorder)).state, 'recording');
   assert.match(await refused(recorder, 'stop', '--outcome', 'won'), /completed, completed_with_assist, failed/);
-  assert.match(await refused(recorder, 'stop', '--outcome', 'completed', '--failure', 'time_limit'), /failed alone/);
+  assert.match(await refused(recorder, 'stop', '--outcome', 'completed', '--failure', 'time_limit'), /only with the outcome failed/);
   await recorder.uxrec('stop', '--outcome', 'failed', '--failure', 'time-limit');
   assert.equal((await status(recorder)).state, 'idle');
   const [attempt] = (await metrics(recorder, session)).attempts;
@@ -63,7 +63,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   await recorder.uxrec('task', 'start', 'find');
   await sleep(500);
   await recorder.uxrec('task', 'ready');
-  assert.match(await refused(recorder, 'task', 'ready'), /ready already/);
+  assert.match(await refused(recorder, 'task', 'ready'), /already ready/);
   await recorder.uxrec('interruption', 'begin', 'technical', '--note', 'fire alarm');
   assert.match(await refused(recorder, 'interruption', 'begin'), /is running/);
   await recorder.uxrec('pause');

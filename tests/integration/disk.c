@@ -219,12 +219,12 @@ static void stop_on_a_full_disk_waits_for_room(void)
 	if (!full_disk_start(&full, "full-disk"))
 		return;
 	expect(daemon_command(&full.daemon, &refused, "stop", NULL) == 3);
-	expect(strstr(refused, "no room on the disk") && strstr(refused, "--discard"));
+	expect(strstr(refused, "the disk is full") && strstr(refused, "--discard"));
 	expect(daemon_command(&full.daemon, &status, "status", NULL) == 0);
 	expect(strstr(status, "ending") && strstr(status, "in memory"));
 	expect(daemon_command(&full.daemon, &again, "start", "--study", "Demo study",
 		       "--participant", "P02", "--consent", "paper", NULL) == 3);
-	expect(strstr(again, "waits for room") != NULL);
+	expect(strstr(again, "waits for disk space") != NULL);
 	expect(daemon_command(&full.daemon, NULL, "pause", NULL) == 3);
 	check(unlink(full.filler) == 0);
 	check(child_says(&full.daemon.child, "ended: stopped by the moderator", 10));
@@ -246,7 +246,7 @@ static void what_has_no_room_can_be_given_up(void)
 	if (!full_disk_start(&full, "discarded"))
 		return;
 	expect(daemon_command(&full.daemon, NULL, "stop", "--discard", NULL) == 0);
-	check(child_says(&full.daemon.child, "of it were given up", 5));
+	check(child_says(&full.daemon.child, "of it were discarded", 5));
 	session = session_of(&full);
 	expect_no_end(session);
 	session_destroy(steal_ptr(session));
@@ -318,7 +318,7 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	end_child(&full.daemon.child, SIGKILL);
 	check(unlink(full.filler) == 0);
 	daemon_start(&again, full.library, X11_INPUT);
-	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
+	check(child_says(&again.child, "resumed after the recorder was killed", 5));
 	/* a pause and a mute from before the kill are not in the file */
 	expect(daemon_command(&again, NULL, "pause", NULL) == 3);
 	expect(daemon_command(&again, NULL, "mute", NULL) == 3);

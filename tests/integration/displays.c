@@ -137,8 +137,8 @@ static void server_comes_back(void)
 	back_ns = clock_now_ns();
 	check(desktop_start_with(&desktop, number, "800x300x24", NULL));
 	paint_marks(&desktop, 0x0080ff);
-	check(child_says(&daemon.child, "screen: looked for no more", 15));
-	check(child_says(&daemon.child, "pointer: looked for no more", 15));
+	check(child_says(&daemon.child, "screen: no longer reconnecting", 15));
+	check(child_says(&daemon.child, "pointer: no longer reconnecting", 15));
 	expect(daemon_command(&daemon, &after, "status", "--json", NULL) == 0);
 	expect(!strstr(after, "the connection to the display was lost"));
 	paint_marks(&desktop, 0x00ff40);

@@ -208,7 +208,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	/* the next recorder takes over its socket, and continues the session */
 	daemon_start(&again, daemon.library,
 		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
-	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
+	check(child_says(&again.child, "resumed after the recorder was killed", 5));
 	/* a second recorder of the same library does not touch a session in progress */
 	daemon_start(&other, daemon.library, X11_INPUT);
 	expect(!child_says(&other.child, "goes on", 1));

@@ -618,7 +618,7 @@ static void windows_of_a_new_server_are_never_seen(void)
 	secret = make_window(&desktop, "My Secret 4711", false, 50, 50, 0xff00ff);
 	xcb_map_window(desktop.connection, secret);
 	put(&desktop, gc, secret, &loud, 0, 0);
-	check(child_says(&daemon.child, "screen: looked for no more", 15));
+	check(child_says(&daemon.child, "screen: no longer reconnecting", 15));
 	for (int i = 0; i < 30; i++) {
 		move(&desktop, secret, below(500), below(380));
 		put(&desktop, gc, secret, &loud, 0, 0);

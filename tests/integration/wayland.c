@@ -536,11 +536,11 @@ static void output_that_is_gone_is_waited_for(void)
 	sleep_ms(500);
 	/* the search takes up to a second, and finds only the other one */
 	lab_wayland_kill(&lab);
-	check(child_says(&daemon.child, "looked for until", 20));
+	check(child_says(&daemon.child, "; reconnecting", 20));
 	lab_wayland_renew(&lab);
 	sleep_ms(4000);
 	check(add_second_output(&lab));
-	check(child_says(&daemon.child, "looked for no more", 20));
+	check(child_says(&daemon.child, "no longer reconnecting", 20));
 	/* nor is the other one shown after a pause */
 	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
 	lab_wayland_kill(&lab);
@@ -579,13 +579,13 @@ static void killed_recorder_takes_no_other_output(void)
 	end_child(&daemon.child, SIGKILL);
 	unnamed[3] = daemon.control;
 	daemon_start(&again, daemon.library, unnamed);
-	check(child_says(&again.child, "goes on after a recorder that was killed", 10));
+	check(child_says(&again.child, "resumed after the recorder was killed", 10));
 	sleep_ms(500);
 	end_child(&again.child, SIGKILL);
 	lab_wayland_kill(&lab);
 	lab_wayland_renew(&lab);
 	daemon_start(&again, daemon.library, unnamed);
-	expect(child_says(&again.child, "cannot go on", 10) &&
+	expect(child_says(&again.child, "cannot be resumed", 10) &&
 		child_says(&again.child, "no output 'HEADLESS-2'; it has: HEADLESS-1", 10));
 	session = daemon_session(&again, id);
 	check(session->reader && session_reader_is_complete(session->reader));

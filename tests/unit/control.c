@@ -7,6 +7,7 @@
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/os/local.h"
+#include "protocol/reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,42 +19,26 @@
 
 #define PRINCIPAL "00112233445566778899aabbccddeeff"
 
-/* ---- the station: it does everything that it is asked, and a Stop changes its state ---- */
+/* ---- the station: every request succeeds, and a Stop changes its state ---- */
 
 static unsigned asked, changes;
+static bool waits; /* the station answers later */
+static struct station_request *waiting;
 static uint64_t asked_last;
 
-struct packet *station_result_packet(
-	uint64_t request, int r, const char *session, const struct error *error)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
-	Uxrec__Done done = UXREC__DONE__INIT;
-	struct packet *packet = NULL;
-
-	message.request = request;
-	failure.code = -r;
-	failure.text = r < 0 ? (char *)error->text : failure.text;
-	done.session = (char *)session;
-	message.body_case =
-		r < 0 ? UXREC__SERVER_MESSAGE__BODY_FAILURE : UXREC__SERVER_MESSAGE__BODY_DONE;
-	if (r < 0)
-		message.failure = &failure;
-	else
-		message.done = &done;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
-}
-
-struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, const char *principal, bool *ret_changed)
+void station_handle(struct station *station, struct station_request *request)
 {
 	(void)station;
-	expect(strcmp(author, "moderator") == 0 && strcmp(principal, PRINCIPAL) == 0);
+	expect(strcmp(request->author, "moderator") == 0 &&
+		strcmp(request->principal, PRINCIPAL) == 0);
 	asked++;
-	asked_last = message->request;
-	*ret_changed = message->body_case == UXREC__CLIENT_MESSAGE__BODY_STOP;
-	return station_result_packet(message->request, 0, "", NULL);
+	asked_last = request->message->request;
+	if (waits) {
+		waiting = request;
+		return;
+	}
+	request->answered(request, reply_done(request->message->request, ""),
+		request->message->body_case == UXREC__CLIENT_MESSAGE__BODY_STOP);
 }
 
 /* ---- the socket ---- */
@@ -253,6 +238,64 @@ static void messages_in_one_write_are_answered_in_order(void)
 	send_bytes(&lab, fd, all.data + all.size_bytes - 1, 1);
 	expect(answered(fd) == 20 && asked == 20);
 	close(fd);
+	end_lab(&lab);
+}
+
+static void answer_waiting(struct lab *lab)
+{
+	struct station_request *request = waiting;
+
+	waiting = NULL;
+	request->answered(request, reply_done(request->message->request, ""), false);
+	run(lab);
+}
+
+static void a_request_that_waits_holds_up_its_own_connection_alone(void)
+{
+	_packet_unref_ struct packet *first = status_record(1), *second = status_record(2);
+	struct lab lab;
+	int slow, other;
+
+	begin_lab(&lab, "waits");
+	slow = open_client(&lab);
+	other = open_client(&lab);
+	waits = true;
+	send_bytes(&lab, slow, first->record, first->size_bytes);
+	send_bytes(&lab, slow, second->record, second->size_bytes);
+	waits = false;
+	expect(asked == 1);
+	send_bytes(&lab, other, second->record, second->size_bytes);
+	expect(answered(other) == 2);
+	answer_waiting(&lab);
+	expect(asked == 3);
+	expect(answered(slow) == 1 && answered(slow) == 2);
+	close(slow);
+	close(other);
+	run(&lab);
+	end_lab(&lab);
+}
+
+static void a_request_outlives_its_connection(void)
+{
+	_packet_unref_ struct packet *record = status_record(1);
+	struct lab lab;
+	int fds[33];
+
+	begin_lab(&lab, "outlives");
+	fds[0] = open_client(&lab);
+	waits = true;
+	send_bytes(&lab, fds[0], record->record, record->size_bytes);
+	waits = false;
+	/* the oldest of too many connections is closed */
+	for (size_t i = 1; i < ARRAY_SIZE(fds); i++)
+		fds[i] = open_client(&lab);
+	answer_waiting(&lab);
+	expect(answered(fds[0]) == 0);
+	send_bytes(&lab, fds[1], record->record, record->size_bytes);
+	expect(answered(fds[1]) == 1);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	run(&lab);
 	end_lab(&lab);
 }
 
@@ -527,7 +570,7 @@ static void a_file_in_its_place_is_left_alone(void)
 	check(fd >= 0);
 	close(fd);
 	expect(listen_in(&lab, &second, &error) == -EEXIST && exists(lab.path));
-	expect(strstr(error.text, "no socket"));
+	expect(strstr(error.text, "is not a socket"));
 	end_lab(&lab);
 }
 
@@ -535,6 +578,9 @@ static const struct test tests[] = {
 	{"a message may come byte by byte", a_message_may_come_byte_by_byte},
 	{"messages in one write are answered in order",
 		messages_in_one_write_are_answered_in_order},
+	{"a request that waits holds up its own connection alone",
+		a_request_that_waits_holds_up_its_own_connection_alone},
+	{"a request outlives its connection", a_request_outlives_its_connection},
 	{"garbage and too large frames close their connection alone",
 		what_is_no_message_closes_its_connection_alone},
 	{"a text that is not UTF-8 is refused, and the connection stays",

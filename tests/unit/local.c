@@ -260,7 +260,7 @@ static void a_socket_of_another_user_is_not_taken_for_ours(void)
 	check(asprintf(&path, "%s/squatted", runtime) > 0);
 	fake = listen_as(STRANGER, SOCK_STREAM, path);
 	check(chown(path, STRANGER, STRANGER) == 0);
-	expect(uxrecd_says(path, "there is one of user 4711"));
+	expect(uxrecd_says(path, "it belongs to user 4711"));
 	expect(was_sent_nothing(fake));
 	expect(access(path, F_OK) == 0);
 }
