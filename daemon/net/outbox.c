@@ -33,7 +33,7 @@ struct packet *outbox_pop(struct outbox *outbox)
 
 size_t outbox_drop(struct outbox *outbox, unsigned kind)
 {
-	size_t kept = 0, bytes = 0;
+	size_t kept = 0, cost = 0;
 
 	for (size_t i = 0; i < outbox->ring.count; i++) {
 		struct outbox_entry entry = *entry_at(outbox, i);
@@ -41,10 +41,10 @@ size_t outbox_drop(struct outbox *outbox, unsigned kind)
 		if (entry.kind != kind) {
 			*entry_at(outbox, kept++) = entry;
 		} else {
-			bytes += entry.packet->size_bytes;
+			cost += packet_cost(entry.packet);
 			packet_unref(entry.packet);
 		}
 	}
 	outbox->ring.count = kept;
-	return bytes;
+	return cost;
 }

@@ -23,5 +23,11 @@ int outbox_put(struct outbox *outbox, struct packet *packet, unsigned kind);
 /** @return the oldest packet, owned by the caller, or NULL */
 struct packet *outbox_pop(struct outbox *outbox);
 
-/** Drop the packets of a kind, superseded by newer ones. @return the number of bytes dropped */
+/** Bytes that a packet counts in a backlog. */
+static inline size_t packet_cost(const struct packet *packet)
+{
+	return packet->size_bytes + sizeof(*packet) + PACKET_HEADROOM_BYTES;
+}
+
+/** Drop the packets of a kind, superseded by newer ones. @return the sum of their costs */
 size_t outbox_drop(struct outbox *outbox, unsigned kind);

@@ -232,8 +232,3 @@ void peer_deliver(struct server *server, struct peer *peer, const char *session,
 /** Send an unsolicited message; @p kind as in server_send_newest(). */
 void peer_put(
 	struct server *server, struct client *client, const ProtobufCMessage *body, unsigned kind);
-/** Bytes that a packet counts in the total. */
-static inline size_t packet_cost(const struct packet *packet)
-{
-	return packet->size_bytes + sizeof(*packet) + PACKET_HEADROOM_BYTES;
-}
