@@ -300,6 +300,7 @@ FAULT_CALLS := malloc calloc realloc strdup strndup asprintf openat write pwrite
 	unlinkat posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
 $(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
+$(B)/tests/unit/connections $(B)/tests/unit/pages: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
 $(B)/tests/unit/accessible: ALL_LDFLAGS += -Wl,--wrap=a11y_query,--wrap=a11y_timer
 
 check-static check-unit check-integration check-browser check-vm:

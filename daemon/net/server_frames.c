@@ -84,7 +84,7 @@ static int end_frame(struct server *server, struct client *client)
 	if (!client->frame.final)
 		return 0;
 	client->in_message = false;
-	r = peer_receive(server, client);
+	r = peer_process(server, client);
 	/* free the buffer of a large message: those are rare */
 	if (client->message.capacity_bytes > HELLO_LIMIT_BYTES)
 		buf_finish(&client->message);

@@ -219,7 +219,7 @@ static inline void people_changed(struct server *server)
 /* ---- server_peer.c ---- */
 
 /** Process a complete message of a client. @return 0, or -1 to close */
-int peer_receive(struct server *server, struct client *client);
+int peer_process(struct server *server, struct client *client);
 /** Close the connections whose links were revoked. */
 void peers_check_links(struct server *server);
 /** Retry a hello whose turn may have come. */

@@ -318,7 +318,7 @@ static int handle_message(
 	return r;
 }
 
-int peer_receive(struct server *server, struct client *client)
+int peer_process(struct server *server, struct client *client)
 {
 	const struct view record = {client->message.data, client->message.size_bytes, 0};
 	ProtobufCMessage *message;
