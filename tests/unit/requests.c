@@ -346,7 +346,7 @@ static void settle(struct lab *lab)
 	}
 }
 
-static void wait_for_nothing(struct peer *peer)
+static void drain(struct peer *peer)
 {
 	peer->queued_bytes = 0;
 }
@@ -359,7 +359,7 @@ static void hold(struct peer *peer)
 /* The peer's backlog has drained. */
 static void release(struct lab *lab, struct peer *peer)
 {
-	wait_for_nothing(peer);
+	drain(peer);
 	library_wake(lab->library);
 }
 
@@ -554,7 +554,7 @@ static void of_lists_that_wait_the_newest_is_served_and_others_are_refused(void)
 	for (size_t i = 0; i < 3; i++) {
 		_message_free_ Uxrec__ServerMessage *message = next_message(lab.slow);
 
-		wait_for_nothing(lab.slow);
+		drain(lab.slow);
 		if (message->request == requests[1])
 			refused += code_of(message, requests[1]) == ECANCELED;
 		else

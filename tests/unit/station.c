@@ -1,0 +1,490 @@
+/* The states of a session, on a station without screen, input and sound: refusals, pause, tasks, consent, end. */
+
+#include "tests/harness/helpers.h"
+
+#include "daemon/station/station.h"
+#include "protocol/acts/act.h"
+#include "protocol/base/clock.h"
+#include "protocol/mcap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ID    "00112233445566778899aabbccddeeff"
+#define STUDY "study: Shop\ntasks:\n  - {id: find, title: Find it}\n  - {id: pay, title: Pay it}\n"
+
+/* ---- the server has no connections ---- */
+
+void server_send(struct server *server, struct peer *peer, struct packet *packet)
+{
+	(void)server;
+	(void)peer;
+	packet_unref(packet);
+}
+
+void server_answer(
+	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
+{
+	(void)server;
+	(void)peer;
+	(void)request;
+	(void)message;
+}
+
+void server_fail(
+	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
+{
+	(void)server;
+	(void)peer;
+	(void)request;
+	(void)r;
+	(void)text;
+}
+
+void server_broadcast(
+	struct server *server, const char *session, const Uxrec__ServerMessage *message)
+{
+	(void)server;
+	(void)session;
+	(void)message;
+}
+
+/* ---- the station ---- */
+
+struct lab {
+	char *folder;
+	struct identity identity;
+	struct live live;
+	struct library *library;
+	struct station *station;
+};
+
+static void ignore_stop(void *user, unsigned session, const char *reason)
+{
+	(void)user;
+	(void)session;
+	(void)reason;
+}
+
+static void ignore_published(void *user)
+{
+	(void)user;
+}
+
+static unsigned no_observers(void *user)
+{
+	(void)user;
+	return 0;
+}
+
+static void begin_lab(struct lab *lab)
+{
+	static unsigned number;
+	char name[20];
+
+	snprintf(name, sizeof(name), "library-%u", number++);
+	*lab = (struct lab){.folder = temporary_path(name), .identity = {ID, ID, ID, ID}};
+	check(mkdir(lab->folder, 0700) == 0 && live_init(&lab->live) == 0);
+	check(library_create(&lab->library, lab->folder, NULL, NULL, &lab->live, NULL) == 0);
+	check(station_create(&lab->station,
+		      &(struct station_options){.library = lab->folder,
+			      .screen = "none",
+			      .devices = "",
+			      .input = "none",
+			      .sound = {.name = "none"},
+			      .helper = "",
+			      .encoder = "",
+			      .priority = "usual",
+			      .sync_every_ns = NS_PER_S,
+			      .identity = &lab->identity,
+			      .page_marker = "marker",
+			      .live = &lab->live,
+			      .studies = lab->library,
+			      .must_stop = ignore_stop,
+			      .published = ignore_published,
+			      .observers = no_observers}) == 0);
+}
+
+static void end_lab(struct lab *lab)
+{
+	station_destroy(lab->station);
+	library_destroy(lab->library);
+	live_finish(&lab->live);
+	free(lab->folder);
+}
+
+/* The only caller of station_answer(). @return its answer, freed by the caller */
+static Uxrec__ServerMessage *answer(
+	struct lab *lab, const Uxrec__ClientMessage *message, bool *ret_changed)
+{
+	_packet_unref_ struct packet *packet =
+		station_answer(lab->station, message, "Ana", ID, ret_changed);
+
+	check(packet != NULL);
+	return uxrec__server_message__unpack(NULL, packet->size_bytes - MCAP_RECORD_HEADER_BYTES,
+		packet->record + MCAP_RECORD_HEADER_BYTES);
+}
+
+static void message_free(Uxrec__ServerMessage **message)
+{
+	uxrec__server_message__free_unpacked(*message, NULL);
+}
+#define _message_free_ _cleanup_(message_free)
+
+/* @return 0, or the code of the failure */
+static int ask(struct lab *lab, Uxrec__ClientMessage__BodyCase kind, void *body)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	_message_free_ Uxrec__ServerMessage *answered = NULL;
+	bool changed = false;
+	int code;
+
+	message.request = 5;
+	message.body_case = kind;
+	message.start = body;
+	answered = answer(lab, &message, &changed);
+	check(answered && answered->request == 5);
+	code = answered->body_case == UXREC__SERVER_MESSAGE__BODY_FAILURE ? answered->failure->code
+									  : 0;
+	expect(changed == (code == 0));
+	return code;
+}
+
+#define ASK(lab, KIND, type, ...)                                                                  \
+	({                                                                                         \
+		type asked_body = __VA_ARGS__;                                                     \
+		ask(lab, UXREC__CLIENT_MESSAGE__BODY_##KIND, &asked_body);                         \
+	})
+
+static int pause_session(struct lab *lab)
+{
+	return ASK(lab, PAUSE, Uxrec__Pause, UXREC__PAUSE__INIT);
+}
+
+static int resume_session(struct lab *lab)
+{
+	return ASK(lab, RESUME, Uxrec__Resume, UXREC__RESUME__INIT);
+}
+
+static int stop_session(struct lab *lab, Uxrec__Attempt__Outcome outcome)
+{
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+
+	stop.outcome = outcome;
+	return ASK(lab, STOP, Uxrec__Stop, stop);
+}
+
+static int start_task(struct lab *lab, const char *id)
+{
+	Uxrec__TaskStart start = UXREC__TASK_START__INIT;
+
+	start.task = (char *)id;
+	return ASK(lab, TASK_START, Uxrec__TaskStart, start);
+}
+
+static int end_task(struct lab *lab, Uxrec__Attempt__Outcome outcome)
+{
+	Uxrec__TaskEnd end = UXREC__TASK_END__INIT;
+
+	end.outcome = outcome;
+	return ASK(lab, TASK_END, Uxrec__TaskEnd, end);
+}
+
+static Uxrec__ServerMessage *status_of(struct lab *lab)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__GetStatus get = UXREC__GET_STATUS__INIT;
+	Uxrec__ServerMessage *answered;
+	bool changed = false;
+
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_GET_STATUS;
+	message.get_status = &get;
+	answered = answer(lab, &message, &changed);
+	check(answered && answered->body_case == UXREC__SERVER_MESSAGE__BODY_STATUS);
+	expect(!changed);
+	return answered;
+}
+
+static bool is_in_state(struct lab *lab, Uxrec__Status__State state)
+{
+	_message_free_ Uxrec__ServerMessage *message = status_of(lab);
+
+	return message->status->state == state;
+}
+
+static bool task_is(struct lab *lab, const char *task)
+{
+	_message_free_ Uxrec__ServerMessage *message = status_of(lab);
+
+	return strcmp(message->status->task, task) == 0;
+}
+
+/* ---- starts ---- */
+
+struct wish {
+	const char *participant, *study, *modality, *use, *keys;
+	bool full_keys;
+	Uxrec__Consent__Method method;
+	int code;
+};
+
+static const struct wish good = {
+	"P01", STUDY, "screen", "analysis", "", false, UXREC__CONSENT__METHOD__METHOD_PAPER, 0};
+
+/* @param sound  consent covers it too */
+static int start(struct lab *lab, const struct wish *wish, bool sound)
+{
+	Uxrec__Start message = UXREC__START__INIT;
+	Uxrec__Consent consent = UXREC__CONSENT__INIT;
+	char *modalities[] = {(char *)wish->modality, (char *)"sound"};
+
+	consent.method = wish->method;
+	consent.modalities = modalities;
+	consent.n_modalities = wish->modality ? 1u + sound : 0;
+	consent.uses = (char **)&wish->use;
+	consent.n_uses = 1;
+	consent.full_keys = wish->full_keys;
+	message.consent = &consent;
+	message.participant = (char *)wish->participant;
+	message.study_yaml = (char *)wish->study;
+	message.keys = (char *)wish->keys;
+	return ask(lab, UXREC__CLIENT_MESSAGE__BODY_START, &message);
+}
+
+static unsigned sessions_in(const char *folder)
+{
+	DIR *opened = opendir(folder);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	check(opened != NULL);
+	while ((entry = readdir(opened)))
+		count += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+	closedir(opened);
+	return count;
+}
+
+static void a_refused_start_leaves_nothing(void)
+{
+	struct wish wishes[] = {[0 ... 9] = good};
+	Uxrec__Start without = UXREC__START__INIT;
+	struct lab lab;
+
+	wishes[0].participant = "", wishes[0].code = EINVAL;
+	wishes[1].participant = "a/b", wishes[1].code = EINVAL;
+	wishes[2].study = "", wishes[2].code = EINVAL;
+	wishes[3].study = "study: [", wishes[3].code = EINVAL;
+	wishes[4].modality = "smell", wishes[4].code = EINVAL;
+	wishes[5].modality = NULL, wishes[5].code = EACCES;
+	wishes[6].use = "gossip", wishes[6].code = EINVAL;
+	wishes[7].keys = "some", wishes[7].code = EINVAL;
+	wishes[8].keys = "full", wishes[8].code = EACCES;
+	wishes[9].method = UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED, wishes[9].code = EACCES;
+	begin_lab(&lab);
+	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++)
+		expect(start(&lab, &wishes[i], false) == wishes[i].code);
+	without.participant = (char *)"P01";
+	without.study_yaml = (char *)STUDY;
+	expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY_START, &without) == EACCES);
+	expect(sessions_in(lab.folder) == 0 && !station_is_busy(lab.station));
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	/* and the next one is not hindered */
+	expect(start(&lab, &good, false) == 0);
+	end_lab(&lab);
+}
+
+static void full_keys_need_consent_for_input_and_for_full_keys(void)
+{
+	struct wish wish = good;
+	struct lab lab;
+
+	begin_lab(&lab);
+	wish.keys = "full";
+	wish.full_keys = true; /* but not for input */
+	expect(start(&lab, &wish, false) == EACCES);
+	wish.modality = "input";
+	wish.full_keys = false;
+	expect(start(&lab, &wish, false) == EACCES);
+	wish.full_keys = true;
+	expect(start(&lab, &wish, false) == 0);
+	end_lab(&lab);
+}
+
+static void one_session_at_a_time_which_has_a_status_and_an_end(void)
+{
+	_message_free_ Uxrec__ServerMessage *running = NULL, *ended = NULL;
+	struct lab lab;
+
+	begin_lab(&lab);
+	expect(!station_last(lab.station));
+	check(start(&lab, &good, false) == 0);
+	running = status_of(&lab);
+	expect(running->status->state == UXREC__STATUS__STATE__STATE_RECORDING);
+	expect(strcmp(running->status->participant, "P01") == 0);
+	expect(strcmp(running->status->study_name, "Shop") == 0);
+	expect(start(&lab, &good, false) == EBUSY && sessions_in(lab.folder) == 1);
+	expect(live_is(&lab.live, running->status->session));
+	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) == 0);
+	ended = status_of(&lab);
+	expect(ended->status->state == UXREC__STATUS__STATE__STATE_IDLE);
+	expect(strcmp(ended->status->last_session, running->status->session) == 0);
+	expect(!live_is(&lab.live, running->status->session));
+	check(station_last(lab.station));
+	expect(strcmp(station_last(lab.station)->participant, "P01") == 0);
+	end_lab(&lab);
+}
+
+static void without_a_session_its_requests_are_refused(void)
+{
+	static const Uxrec__ClientMessage__BodyCase kinds[] = {UXREC__CLIENT_MESSAGE__BODY_PAUSE,
+		UXREC__CLIENT_MESSAGE__BODY_RESUME, UXREC__CLIENT_MESSAGE__BODY_TASK_READY,
+		UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END};
+	struct lab lab;
+
+	begin_lab(&lab);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		expect(ask(&lab, kinds[i], NULL) == ENOENT);
+	expect(start_task(&lab, "find") == ENOENT);
+	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) == ENOENT);
+	expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY__NOT_SET, NULL) == EINVAL);
+	end_lab(&lab);
+}
+
+/* ---- a running session ---- */
+
+static void a_session_is_paused_and_resumed_once_each(void)
+{
+	_message_free_ Uxrec__ServerMessage *paused = NULL;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	expect(resume_session(&lab) == EALREADY);
+	expect(pause_session(&lab) == 0 && pause_session(&lab) == EALREADY);
+	paused = status_of(&lab);
+	expect(paused->status->state == UXREC__STATUS__STATE__STATE_PAUSED);
+	expect(live_paused_ns(&lab.live) > 0);
+	expect(resume_session(&lab) == 0 && live_paused_ns(&lab.live) == 0);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
+	/* it may end in a pause */
+	expect(pause_session(&lab) == 0);
+	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) == 0);
+	end_lab(&lab);
+}
+
+static void observers_are_muted_and_unmuted_once_each(void)
+{
+	Uxrec__MuteObservers mute = UXREC__MUTE_OBSERVERS__INIT;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, true) == 0);
+	for (int muted = 0; muted <= 1; muted++) {
+		mute.muted = !muted;
+		expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS, &mute) == 0);
+		expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS, &mute) == EALREADY);
+	}
+	end_lab(&lab);
+}
+
+static void a_running_task_needs_an_outcome_to_end(void)
+{
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	expect(start_task(&lab, "dance") != 0 && task_is(&lab, ""));
+	expect(end_task(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED) != 0);
+	expect(start_task(&lab, "find") == 0 && task_is(&lab, "find"));
+	expect(end_task(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) != 0);
+	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) != 0);
+	expect(task_is(&lab, "find"));
+	expect(end_task(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED) == 0);
+	expect(task_is(&lab, ""));
+	/* a stop may have the outcome too */
+	expect(start_task(&lab, "pay") == 0);
+	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED) == 0);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	end_lab(&lab);
+}
+
+/* ---- consent ---- */
+
+/* A withdrawal by another program. @param modality  NULL: of everything */
+static void withdraw(struct lab *lab, const char *modality)
+{
+	_message_free_ Uxrec__ServerMessage *message = status_of(lab);
+	_autofree_ char *path = NULL;
+	Uxrec__Withdrawal withdrawal = UXREC__WITHDRAWAL__INIT;
+	struct annotations *log;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	char id[33];
+
+	check(asprintf(&path, "%s/%s/annotations.mcap", lab->folder, message->status->session) > 0);
+	check(annotations_open(&log, path, true, NULL) == 0 && act_new_id(id) == 0);
+	withdrawal.participant = (char *)"P01";
+	withdrawal.modalities = (char **)&modality;
+	withdrawal.n_modalities = modality ? 1 : 0;
+	act.id = id;
+	act.kind = UXREC__ACT__KIND__KIND_ADD;
+	act.author = act.layer = (char *)"live";
+	act.body_case = UXREC__ACT__BODY_WITHDRAWAL;
+	act.withdrawal = &withdrawal;
+	check(annotations_append(log, &act, NULL, NULL) == 0);
+	annotations_destroy(log);
+}
+
+static void a_whole_withdrawal_ends_the_session(void)
+{
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, true) == 0);
+	station_tick(lab.station);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
+	withdraw(&lab, NULL);
+	station_tick(lab.station);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	check(station_last(lab.station));
+	expect(strstr(station_last(lab.station)->reason, "withdrawn"));
+	end_lab(&lab);
+}
+
+static void a_withdrawal_of_a_part_leaves_the_rest(void)
+{
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, true) == 0);
+	withdraw(&lab, "sound");
+	station_tick(lab.station);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
+	expect(!(live_recordable(&lab.live) >> MODALITY_SOUND & 1));
+	expect(live_recordable(&lab.live) >> MODALITY_SCREEN & 1);
+	withdraw(&lab, "screen");
+	station_tick(lab.station);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	end_lab(&lab);
+}
+
+static const struct test tests[] = {
+	{"a refused start leaves nothing", a_refused_start_leaves_nothing},
+	{"full keys need consent for input and for full keys",
+		full_keys_need_consent_for_input_and_for_full_keys},
+	{"there is one session at a time, with a status and an end",
+		one_session_at_a_time_which_has_a_status_and_an_end},
+	{"without a session its requests are refused", without_a_session_its_requests_are_refused},
+	{"a session is paused and resumed once each", a_session_is_paused_and_resumed_once_each},
+	{"observers are muted and unmuted once each", observers_are_muted_and_unmuted_once_each},
+	{"a running task needs an outcome to end", a_running_task_needs_an_outcome_to_end},
+	{"a whole withdrawal ends the session", a_whole_withdrawal_ends_the_session},
+	{"a withdrawal of a part leaves the rest", a_withdrawal_of_a_part_leaves_the_rest},
+};
+
+int main(void)
+{
+	return RUN_TESTS("station", tests);
+}
