@@ -965,7 +965,7 @@ static void of_pongs_that_wait_only_the_newest_is_sent(void)
 	observer->wsi->room_bytes = 0;
 	for (unsigned i = 1; i <= 50; i++)
 		send_ping(observer, i);
-	expect(observer->outbox.count == 1);
+	expect(observer->outbox.ring.count == 1);
 	observer->wsi->room_bytes = SIZE_MAX;
 	message = next_message(observer);
 	check(message && message->body_case == UXREC__SERVER_MESSAGE__BODY_PONG);

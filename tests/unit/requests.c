@@ -8,6 +8,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/reply.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -81,35 +82,28 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 }
 
 void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
+	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
 {
-	struct packet *packet;
+	struct packet *packet = reply_packet(request, body);
 
-	message->request = request;
-	if (packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) < 0)
-		abort();
+	check(packet != NULL);
 	server_send(server, peer, packet);
 }
 
 void server_fail(
 	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	struct packet *packet = reply_failure(request, r, text);
 
-	failure.code = -r;
-	failure.text = (char *)text;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-	message.failure = &failure;
-	server_answer(server, peer, request, &message);
+	check(packet != NULL);
+	server_send(server, peer, packet);
 }
 
-void server_broadcast(
-	struct server *server, const char *session, const Uxrec__ServerMessage *message)
+void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
 {
 	(void)server;
 	(void)session;
-	(void)message;
+	(void)body;
 }
 
 /* Lock held. @return the link to the oldest answer to a peer */

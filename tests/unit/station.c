@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ID    "00112233445566778899aabbccddeeff"
 #define STUDY "study: Shop\ntasks:\n  - {id: find, title: Find it}\n  - {id: pay, title: Pay it}\n"
@@ -26,12 +27,12 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 }
 
 void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
+	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
 {
 	(void)server;
 	(void)peer;
 	(void)request;
-	(void)message;
+	(void)body;
 }
 
 void server_fail(
@@ -44,12 +45,11 @@ void server_fail(
 	(void)text;
 }
 
-void server_broadcast(
-	struct server *server, const char *session, const Uxrec__ServerMessage *message)
+void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
 {
 	(void)server;
 	(void)session;
-	(void)message;
+	(void)body;
 }
 
 /* ---- the station ---- */
@@ -69,7 +69,7 @@ static void ignore_stop(void *user, unsigned session, const char *reason)
 	(void)reason;
 }
 
-static void ignore_published(void *user)
+static void ignore(void *user)
 {
 	(void)user;
 }
@@ -104,7 +104,8 @@ static void begin_lab(struct lab *lab)
 			      .live = &lab->live,
 			      .studies = lab->library,
 			      .must_stop = ignore_stop,
-			      .published = ignore_published,
+			      .wake = ignore,
+			      .published = ignore,
 			      .observers = no_observers}) == 0);
 }
 
@@ -116,16 +117,59 @@ static void end_lab(struct lab *lab)
 	free(lab->folder);
 }
 
-/* The only caller of station_answer(). @return its answer, freed by the caller */
+struct asked {
+	struct station_request request;
+	Uxrec__ClientMessage message;
+	unsigned answers;
+	struct packet *packet;
+	bool changed;
+};
+
+static void on_answered(struct station_request *request, struct packet *packet, bool changed)
+{
+	struct asked *asked = (struct asked *)request;
+
+	asked->answers++;
+	asked->packet = packet;
+	asked->changed = changed;
+}
+
+static void hand_in(struct lab *lab, struct asked *asked, const Uxrec__ClientMessage *message)
+{
+	*asked = (struct asked){.message = *message};
+	asked->request = (struct station_request){.message = &asked->message,
+		.author = "Ana",
+		.principal = ID,
+		.answered = on_answered};
+	station_handle(lab->station, &asked->request);
+}
+
+/* Have the station go on until a request is answered. @return its answer, freed by the caller */
+static Uxrec__ServerMessage *await_answer(struct lab *lab, struct asked *asked)
+{
+	_packet_unref_ struct packet *packet = NULL;
+
+	while (asked->answers == 0) {
+		usleep(1000);
+		station_tick(lab->station);
+	}
+	packet = asked->packet;
+	check(asked->answers == 1 && packet != NULL);
+	return uxrec__server_message__unpack(NULL, packet->size_bytes - MCAP_RECORD_HEADER_BYTES,
+		packet->record + MCAP_RECORD_HEADER_BYTES);
+}
+
+/* @return the answer, freed by the caller */
 static Uxrec__ServerMessage *answer(
 	struct lab *lab, const Uxrec__ClientMessage *message, bool *ret_changed)
 {
-	_packet_unref_ struct packet *packet =
-		station_answer(lab->station, message, "Ana", ID, ret_changed);
+	struct asked asked;
+	Uxrec__ServerMessage *answered;
 
-	check(packet != NULL);
-	return uxrec__server_message__unpack(NULL, packet->size_bytes - MCAP_RECORD_HEADER_BYTES,
-		packet->record + MCAP_RECORD_HEADER_BYTES);
+	hand_in(lab, &asked, message);
+	answered = await_answer(lab, &asked);
+	*ret_changed = asked.changed;
+	return answered;
 }
 
 static void message_free(Uxrec__ServerMessage **message)
@@ -234,24 +278,35 @@ struct wish {
 static const struct wish good = {
 	"P01", STUDY, "screen", "analysis", "", false, UXREC__CONSENT__METHOD__METHOD_PAPER, 0};
 
+struct start {
+	Uxrec__Start message;
+	Uxrec__Consent consent;
+	char *modalities[2], *uses[1];
+};
+
 /* @param sound  consent covers it too */
+static void fill_start(struct start *ret, const struct wish *wish, bool sound)
+{
+	*ret = (struct start){UXREC__START__INIT, UXREC__CONSENT__INIT,
+		{(char *)wish->modality, (char *)"sound"}, {(char *)wish->use}};
+	ret->consent.method = wish->method;
+	ret->consent.modalities = ret->modalities;
+	ret->consent.n_modalities = wish->modality ? 1u + sound : 0;
+	ret->consent.uses = ret->uses;
+	ret->consent.n_uses = 1;
+	ret->consent.full_keys = wish->full_keys;
+	ret->message.consent = &ret->consent;
+	ret->message.participant = (char *)wish->participant;
+	ret->message.study_yaml = (char *)wish->study;
+	ret->message.keys = (char *)wish->keys;
+}
+
 static int start(struct lab *lab, const struct wish *wish, bool sound)
 {
-	Uxrec__Start message = UXREC__START__INIT;
-	Uxrec__Consent consent = UXREC__CONSENT__INIT;
-	char *modalities[] = {(char *)wish->modality, (char *)"sound"};
+	struct start start;
 
-	consent.method = wish->method;
-	consent.modalities = modalities;
-	consent.n_modalities = wish->modality ? 1u + sound : 0;
-	consent.uses = (char **)&wish->use;
-	consent.n_uses = 1;
-	consent.full_keys = wish->full_keys;
-	message.consent = &consent;
-	message.participant = (char *)wish->participant;
-	message.study_yaml = (char *)wish->study;
-	message.keys = (char *)wish->keys;
-	return ask(lab, UXREC__CLIENT_MESSAGE__BODY_START, &message);
+	fill_start(&start, wish, sound);
+	return ask(lab, UXREC__CLIENT_MESSAGE__BODY_START, &start.message);
 }
 
 static unsigned sessions_in(const char *folder)
@@ -470,6 +525,110 @@ static void a_withdrawal_of_a_part_leaves_the_rest(void)
 	end_lab(&lab);
 }
 
+/* ---- requests while the sources are created ---- */
+
+static void hand_in_body(
+	struct lab *lab, struct asked *asked, Uxrec__ClientMessage__BodyCase kind, void *body)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+
+	message.body_case = kind;
+	message.start = body;
+	hand_in(lab, asked, &message);
+}
+
+/* @return 0, or the code of the failure */
+static int await_code(struct lab *lab, struct asked *asked)
+{
+	_message_free_ Uxrec__ServerMessage *answered = await_answer(lab, asked);
+
+	return answered->body_case == UXREC__SERVER_MESSAGE__BODY_FAILURE ? answered->failure->code
+									  : 0;
+}
+
+static void requests_wait_for_a_start_in_their_order(void)
+{
+	Uxrec__TaskStart task = UXREC__TASK_START__INIT;
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+	struct asked starting, first, second;
+	struct start wanted;
+	struct lab lab;
+
+	begin_lab(&lab);
+	fill_start(&wanted, &good, false);
+	task.task = (char *)"find";
+	hand_in_body(&lab, &starting, UXREC__CLIENT_MESSAGE__BODY_START, &wanted.message);
+	hand_in_body(&lab, &first, UXREC__CLIENT_MESSAGE__BODY_TASK_START, &task);
+	hand_in_body(&lab, &second, UXREC__CLIENT_MESSAGE__BODY_PAUSE, &pause);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_STARTING));
+	expect(starting.answers + first.answers + second.answers == 0);
+	expect(await_code(&lab, &second) == 0);
+	expect(await_code(&lab, &starting) == 0 && await_code(&lab, &first) == 0);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_PAUSED) && task_is(&lab, "find"));
+	end_lab(&lab);
+}
+
+static void a_stop_in_a_start_ends_it(void)
+{
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+	struct asked starting, stopping;
+	struct start wanted;
+	struct lab lab;
+	int code;
+
+	begin_lab(&lab);
+	fill_start(&wanted, &good, false);
+	hand_in_body(&lab, &starting, UXREC__CLIENT_MESSAGE__BODY_START, &wanted.message);
+	hand_in_body(&lab, &stopping, UXREC__CLIENT_MESSAGE__BODY_STOP, &stop);
+	code = await_code(&lab, &starting);
+	/* it was cancelled, or a moment too late for that */
+	expect(code == 0 || code == ECANCELED);
+	expect(await_code(&lab, &stopping) == 0);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	expect(sessions_in(lab.folder) == (code == 0 ? 1 : 0));
+	end_lab(&lab);
+}
+
+static void the_end_of_the_program_refuses_waiting_requests(void)
+{
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+	struct asked starting, waiting;
+	struct start wanted;
+	struct lab lab;
+
+	begin_lab(&lab);
+	fill_start(&wanted, &good, false);
+	hand_in_body(&lab, &starting, UXREC__CLIENT_MESSAGE__BODY_START, &wanted.message);
+	hand_in_body(&lab, &waiting, UXREC__CLIENT_MESSAGE__BODY_PAUSE, &pause);
+	expect(station_stop_now(lab.station, "the program ends") == 0);
+	expect(await_code(&lab, &waiting) == ESHUTDOWN);
+	expect(starting.answers == 1);
+	packet_unref(starting.packet);
+	expect(!station_is_busy(lab.station));
+	end_lab(&lab);
+}
+
+static void too_many_waiting_requests_are_refused(void)
+{
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+	struct asked starting, waiting[70];
+	unsigned refused = 0;
+	struct start wanted;
+	struct lab lab;
+
+	begin_lab(&lab);
+	fill_start(&wanted, &good, false);
+	hand_in_body(&lab, &starting, UXREC__CLIENT_MESSAGE__BODY_START, &wanted.message);
+	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++)
+		hand_in_body(&lab, &waiting[i], UXREC__CLIENT_MESSAGE__BODY_PAUSE, &pause);
+	expect(waiting[63].answers == 0 && waiting[64].answers == 1);
+	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++)
+		refused += await_code(&lab, &waiting[i]) == EBUSY;
+	expect(refused == 6);
+	expect(await_code(&lab, &starting) == 0);
+	end_lab(&lab);
+}
+
 static const struct test tests[] = {
 	{"a refused start leaves nothing", a_refused_start_leaves_nothing},
 	{"full keys need consent for input and for full keys",
@@ -480,6 +639,11 @@ static const struct test tests[] = {
 	{"a session is paused and resumed once each", a_session_is_paused_and_resumed_once_each},
 	{"observers are muted and unmuted once each", observers_are_muted_and_unmuted_once_each},
 	{"a running task needs an outcome to end", a_running_task_needs_an_outcome_to_end},
+	{"requests wait for a start, in their order", requests_wait_for_a_start_in_their_order},
+	{"a stop in a start ends it", a_stop_in_a_start_ends_it},
+	{"the end of the program refuses waiting requests",
+		the_end_of_the_program_refuses_waiting_requests},
+	{"too many waiting requests are refused", too_many_waiting_requests_are_refused},
 	{"a whole withdrawal ends the session", a_whole_withdrawal_ends_the_session},
 	{"a withdrawal of a part leaves the rest", a_withdrawal_of_a_part_leaves_the_rest},
 };

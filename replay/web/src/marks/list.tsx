@@ -3,7 +3,6 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Act } from '../../gen/protocol/acts_pb';
 import { useEmitter } from '../base/emitter';
-import { count } from '../base/format';
 import { type Slot, useWindowed } from '../base/windowed';
 import { ALL_MARKS, fitsFilter, type MarkFilter, MarkFilterBar } from './filter';
 import { type Mark, MarkRow } from './row';
