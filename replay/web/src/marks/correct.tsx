@@ -74,7 +74,7 @@ export function TimeField({
       {nudge(-200n)}
       {nudge(200n)}
       {hereNs && (
-        <button type="button" class="small" aria-label={`Set ${label.toLowerCase()} to the time shown`} title="the time shown" onClick={() => set(hereNs())}>
+        <button type="button" class="small" aria-label={`Here: set ${label.toLowerCase()} to the time shown`} title="the time shown" onClick={() => set(hereNs())}>
           Here
         </button>
       )}
