@@ -57,7 +57,7 @@ export function MarkFilterBar({
         value={filter.author}
         onChange={(event) => onFilter({ ...filter, author: event.currentTarget.value })}
       >
-        <option value="">all authors</option>
+        <option value="">authors</option>
         <option value={OWN}>you</option>
         {othersOf(marks, coder.connection).map(([author, name]) => (
           <option key={author} value={author}>
@@ -70,7 +70,7 @@ export function MarkFilterBar({
         value={filter.kind}
         onChange={(event) => onFilter({ ...filter, kind: event.currentTarget.value })}
       >
-        <option value="">all codes</option>
+        <option value="">codes</option>
         {codes.map(({ id, name }) => (
           <option key={id} value={id}>
             {name}
