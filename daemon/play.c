@@ -109,7 +109,7 @@ static int serve(struct player *player, const char *library, const char *session
 	if (r < 0)
 		return r;
 	if (identity_load(&player->identity, &error) < 0)
-		log_warning("ids of this station: %s; those of this run are new", error.text);
+		log_warning("ids of this station: %s; this run uses new ids", error.text);
 	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
 	if (r == 0)
 		r = server_create(&player->server, &options, reterr);

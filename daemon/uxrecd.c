@@ -504,7 +504,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 	bool has_identity = identity_load(&daemon->identity, &error) == 0;
 
 	if (!has_identity)
-		log_warning("ids of this station: %s; those of this run are new", error.text);
+		log_warning("ids of this station: %s; this run uses new ids", error.text);
 	if (r == 0)
 		r = probe_screen(daemon, reterr);
 	if (r == 0)

@@ -164,7 +164,7 @@ void command_sign(Uxrec__Act *act, struct identity *identity)
 	struct error error = {"no reason given"};
 
 	if (identity_load(identity, &error) < 0)
-		log_warning("ids of this station: %s; those of this run are new", error.text);
+		log_warning("ids of this station: %s; this run uses new ids", error.text);
 	act->principal = identity->user;
 	if (layer_kind(act->layer) == LAYER_CODER)
 		act->layer_principal = identity->user;
