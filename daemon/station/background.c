@@ -53,8 +53,7 @@ bool station_is_starting_sources(const struct station *station)
 
 /* ---- requests ---- */
 
-/* True for requests that neither change the session nor take long. */
-static bool is_question(const Uxrec__ClientMessage *message)
+bool station_is_question(const Uxrec__ClientMessage *message)
 {
 	return message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
 		message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE;
@@ -96,7 +95,7 @@ bool station_must_wait(struct station *station, struct station_request *request)
 {
 	struct background *background = &station->background;
 
-	if (!background->run || is_question(request->message))
+	if (!background->run || station_is_question(request->message))
 		return false;
 	if (request->message->body_case == UXREC__CLIENT_MESSAGE__BODY_STOP &&
 		is_valid_stop(station, request->message->stop)) {

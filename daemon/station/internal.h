@@ -143,6 +143,8 @@ int station_run(struct station *station, station_run_fn *run, station_finish_fn 
 	struct error *reterr);
 /* True while sources are being created. */
 bool station_is_starting_sources(const struct station *station);
+/* True for requests that neither change the session nor take long: they wait for no operation. */
+bool station_is_question(const Uxrec__ClientMessage *message);
 /* Keep a request until the operation has ended. @return false: execute it now */
 bool station_must_wait(struct station *station, struct station_request *request);
 /* Continue after an operation that has ended, if one has, and execute the waiting requests. */

@@ -298,8 +298,7 @@ void station_handle(struct station *station, struct station_request *request)
 	if (station_must_wait(station, request))
 		return;
 	station->requester = request->principal;
-	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
-		message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE)
+	if (station_is_question(message))
 		request->answered(request,
 			station_status_packet(station, message->request,
 				message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE),
