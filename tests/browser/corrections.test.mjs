@@ -60,7 +60,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   /* the session */
   await page.getByRole('button', { name: 'Session…' }).click();
   const details = page.getByRole('dialog', { name: 'Session details' });
-  await details.getByLabel('Participant').fill('P07');
+  await details.getByRole('textbox', { name: 'Participant' }).fill('P07');
   await details.getByLabel('Segment').fill('novice');
   await details.getByLabel('Think-aloud').selectOption('concurrent');
   await details.getByLabel('excluded from the metrics').check();

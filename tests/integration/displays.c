@@ -286,7 +286,7 @@ static void is_recorded(const struct kind *kind)
 		return;
 	check(sscanf(kind->screen, "%dx%d", &width, &height) == 2);
 	daemon_start(&daemon, temporary_folder(), screen_alone);
-	expect(child_says(&daemon.child, "screen: the X server", 0) == (kind->says != NULL));
+	expect(child_says(&daemon.child, "the X server", 0) == (kind->says != NULL));
 	expect(!kind->says || child_says(&daemon.child, kind->says, 0));
 	doctor_says(kind->says);
 	daemon_record_agreed(&daemon, "paper:screen", "none", id);
@@ -358,10 +358,10 @@ static void no_damage_is_needed(void)
 	static const char *const nothing[] = {
 		"-extension", "DAMAGE", "-extension", "MIT-SHM", NULL};
 
-	is_recorded(&(struct kind){"641x480x24", no_damage, COLOURS_24, "not tell of changes"});
+	is_recorded(&(struct kind){"641x480x24", no_damage, COLOURS_24, "no change events"});
 	/* XFIXES cannot be turned off: this Xvfb then fails an assertion when a client leaves */
 	is_recorded(
-		&(struct kind){"641x480x24", nothing, COLOURS_24, "memory: pictures come over"});
+		&(struct kind){"641x480x24", nothing, COLOURS_24, "pictures come over"});
 }
 
 /* the smallest possible X screen, and sizes that an encoder cannot take unpadded */

@@ -117,7 +117,7 @@ static void vanished_display_ends_its_input(void)
 	sleep_ms(200);
 	end_child(&desktop.xvfb, SIGKILL);
 	check(child_says(&daemon.child, "ended: ", 10));
-	expect(child_says(&daemon.child, "gone", 1));
+	expect(child_says(&daemon.child, "was lost", 1));
 	/* the library is still served, and a new session is refused with the reason */
 	expect(daemon_command(&daemon, &status, "status", NULL) == 0);
 	expect(strstr(status, "idle") && strstr(status, id));
@@ -127,8 +127,8 @@ static void vanished_display_ends_its_input(void)
 	session = daemon_session(&daemon, id);
 	check(session->reader && session_reader_is_complete(session->reader));
 	check(session_facts_create(&facts, session) == 0);
-	expect(strstr(facts->end_reason, "gone") != NULL);
-	expect(reason_is_said(session, "gone"));
+	expect(strstr(facts->end_reason, "was lost") != NULL);
+	expect(reason_is_said(session, "was lost"));
 	desktop_end(&desktop);
 }
 

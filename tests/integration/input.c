@@ -698,7 +698,7 @@ static void what_would_be_recorded_is_shown(void)
 	if (!desktop_start(&desktop, 640, 480))
 		return;
 	expect(show(&desktop, "classes", &classes) == 0);
-	expect(strstr(classes, "keyboard is there: Virtual core XTEST keyboard") != NULL);
+	expect(strstr(classes, "keyboard added: Virtual core XTEST keyboard") != NULL);
 	expect(strstr(classes, "key policy 'classes'") != NULL);
 	expect(strstr(classes, " letter") && strstr(classes, " digit"));
 	expect(strstr(classes, "button left 1\n") && strstr(classes, "button left 0\n"));

@@ -238,7 +238,7 @@ static void limits_are_read_for_each(void)
 	write_conf("keys = full\n");
 	expect(is_served(USER, "keys full"));
 	write_conf("# all of it\nkeys = everything\n");
-	expect(is_refused(USER, "inputd.conf:2: keys are not 'everything'"));
+	expect(is_refused(USER, "inputd.conf:2: keys 'everything': must be one of"));
 	check(chmod(conf_path, 0666) == 0);
 	expect(is_refused(USER, "inputd.conf is writable by users other than root"));
 	unlink(conf_path);

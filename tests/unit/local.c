@@ -313,11 +313,11 @@ static void without_a_home_nothing_is_kept_in_tmp(void)
 	expect(paths_library() == NULL && paths_state() == NULL);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(&output, program, "list", NULL) == 3);
-	expect(strstr(output, "name a folder with --library") != NULL);
+	expect(strstr(output, "choose a folder with --library") != NULL);
 	free(steal_ptr(output));
 	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
 	expect(run_child(&output, program, "--screen", "test", NULL) == 3);
-	expect(strstr(output, "name a folder with --library") != NULL);
+	expect(strstr(output, "choose a folder with --library") != NULL);
 	if (saved)
 		setenv("HOME", saved, 1);
 }

@@ -274,7 +274,7 @@ static void zeros_and_long_names_are_refused(void)
 	char text[400];
 
 	expect(vtt_parse(&vtt, zero, sizeof(zero) - 1, "x", NULL, &error) == -EINVAL);
-	expect(strstr(error.text, "line 4: it has a 0 byte") != NULL);
+	expect(strstr(error.text, "line 4: it contains a 0 byte") != NULL);
 	snprintf(text, sizeof(text), "WEBVTT\n\n00:01.000 --> 00:02.000\n<v %0101d>a\n", 7);
 	expect(parse(&vtt, text, &error) == -EINVAL && !vtt);
 	expect(strstr(error.text, "name of the speaker") != NULL);
