@@ -360,8 +360,7 @@ static void no_damage_is_needed(void)
 
 	is_recorded(&(struct kind){"641x480x24", no_damage, COLOURS_24, "no change events"});
 	/* XFIXES cannot be turned off: this Xvfb then fails an assertion when a client leaves */
-	is_recorded(
-		&(struct kind){"641x480x24", nothing, COLOURS_24, "pictures come over"});
+	is_recorded(&(struct kind){"641x480x24", nothing, COLOURS_24, "pictures come over"});
 }
 
 /* the smallest possible X screen, and sizes that an encoder cannot take unpadded */
