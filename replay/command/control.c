@@ -162,7 +162,7 @@ int command_start(const struct command_options *options, int argc, char **argv)
 {
 	static const char text[] =
 		"start --study FILE|NAME --participant ID --consent METHOD[:WHAT,...] "
-		"[--keys classes|full|none] [--pilot]";
+		"[--keys none|counts|classes|full] [--pilot]";
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__Start start = UXREC__START__INIT;
 	Uxrec__Consent consent = UXREC__CONSENT__INIT;

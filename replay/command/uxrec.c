@@ -21,7 +21,7 @@ static const char usage[] =
 	"\n"
 	"With a running recorder (uxrecd):\n"
 	"  start --study FILE|NAME --participant ID --consent METHOD[:WHAT,...]\n"
-	"        [--keys classes|full|none] [--pilot]\n"
+	"        [--keys none|counts|classes|full] [--pilot]\n"
 	"                         begin to record; prints the session's id\n"
 	"                         METHOD: paper, page, guardian, demo; WHAT: screen, input,\n"
 	"                         sound, full-keys (default screen,input); analysis, observers,\n"

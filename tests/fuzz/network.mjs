@@ -64,7 +64,7 @@ function frame(payload, opcode = 2, final = true) {
 }
 
 const message = () => {
-  const number = 2 + below(24);
+  const number = 2 + below(49);
   return record(0x80, Buffer.concat([Buffer.from([0x08, below(128)]), field(number, one([Buffer.alloc(0), bytes(below(40)), field(1, Buffer.from(one(['', '20260101-000000-abcd', '../..']))), Buffer.alloc(below(3000))]))]));
 };
 
