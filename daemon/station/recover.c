@@ -191,8 +191,8 @@ static bool restore_annotations(struct station *station)
 static int finish_recover(struct station *station, int r, struct error *error)
 {
 	if (r < 0) {
-		log_error("the session of the killed recorder cannot be resumed: %s", error->text);
 		station_stop(station, error->text, NULL);
+		log_error("the session of the killed recorder cannot be resumed: %s", error->text);
 	}
 	return r;
 }
