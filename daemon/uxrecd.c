@@ -365,7 +365,8 @@ static int open_links(struct daemon *daemon, bool has_identity, struct error *re
 		return error_set(reterr, r, "%s", why.text);
 	if (r > 0)
 		log_error(
-			"links: %s; it is not used, and the links of this run are new and end with it. "
+			"links: %s; it is not used, and the links of this run are new and end "
+			"with it. "
 			"To have lasting ones, remove it and start again",
 			why.text);
 	for (unsigned i = 0; i < daemon->options.allowed_host_count; i++)
@@ -553,7 +554,8 @@ static void print_summary(const struct daemon *daemon)
 		return;
 	seconds = last->duration_ns / NS_PER_S;
 	lost = losses_describe(last->lost);
-	printf("recorded %s: %lld:%02lld min, %llu events, %llu pictures, %.2f MB, %llu gaps%s%s (%s)\n",
+	printf("recorded %s: %lld:%02lld min, %llu events, %llu pictures, %.2f MB, %llu gaps%s%s "
+	       "(%s)\n",
 		last->session, (long long)seconds / 60, (long long)seconds % 60,
 		(unsigned long long)last->totals.events, (unsigned long long)last->totals.pictures,
 		(double)last->totals.bytes / 1e6, (unsigned long long)last->totals.gaps,

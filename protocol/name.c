@@ -32,7 +32,8 @@ int name_check(const char *what, const char *name, struct error *reterr)
 
 		if (length == 0 || utf8_is_control(point) || strchr("/\\<>\"`$|;*?", *at))
 			return error_set(reterr, -EINVAL,
-				"%s '%s': a name cannot have control characters or / \\ < > \" ` $ | "
+				"%s '%s': a name cannot have control characters or / \\ < > \" ` "
+				"$ | "
 				"; * ? in it",
 				what, text_quote(name).text);
 		at += length;
@@ -124,7 +125,8 @@ static int collapse(char *ret, const char *what, const char *name, struct error 
 		space = point >= 0x20 && point != 0x7f && point != 0x85 && is_space(point);
 		if (!space && !is_allowed(point, before))
 			return error_set(reterr, -EINVAL,
-				"%s '%s': a name cannot have control characters, or characters that "
+				"%s '%s': a name cannot have control characters, or characters "
+				"that "
 				"are invisible or not assigned (U+%04X)",
 				what, text_quote(whole).text, (unsigned)point);
 		if (space && before != ' ')

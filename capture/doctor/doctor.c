@@ -103,7 +103,8 @@ static void check_encoder(
 	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
 		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0) {
 		add_finding(report, BAD, "encoder",
-			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
+			"start uxrecd with another --encoder or --chroma, or apt install "
+			"libavcodec59",
 			"%s", error.text);
 		return;
 	}
@@ -132,7 +133,8 @@ static const char *screen_advice(int error)
 	switch (error) {
 	case -EINVAL: return ""; /* the error text has the advice */
 	case -EOPNOTSUPP:
-		return "record it by the desktop's portal (--screen portal), or log in to an X11 session";
+		return "record it by the desktop's portal (--screen portal), or log in to an X11 "
+		       "session";
 	default:
 		return "start uxrecd in the participant's graphical session, or name its display "
 		       "with --display";
@@ -175,7 +177,8 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 			"the position of the pointer is not recorded: Wayland does not report it");
 	if (grabber_limitation(grabber))
 		add_finding(report, WARNING, "screen",
-			"run uxrecd on the machine and in the container where the display is, with an "
+			"run uxrecd on the machine and in the container where the display is, "
+			"with an "
 			"X server that has DAMAGE, XFIXES and MIT-SHM",
 			"%s", grabber_limitation(grabber));
 	check_encoder(report, size, options);
@@ -295,7 +298,8 @@ static const char *advice_for(int error)
 {
 	switch (error) {
 	case -EACCES:
-		return "sudo systemctl enable --now uxrec-inputd.socket, or record X11's input with "
+		return "sudo systemctl enable --now uxrec-inputd.socket, or record X11's input "
+		       "with "
 		       "--input x11";
 	case -ENODEV: return "connect a keyboard or a mouse, or check --devices";
 	case -ECONNREFUSED:

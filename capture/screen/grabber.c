@@ -26,7 +26,8 @@ int grabber_check_output(const char *name, struct error *reterr)
 			"--output");
 	if (strcmp(name, grabber_portal.name) == 0)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the screen of the desktop's portal is chosen in its dialog: omit --output");
+			"the screen of the desktop's portal is chosen in its dialog: omit "
+			"--output");
 	return error_set(reterr, -EOPNOTSUPP, "this screen source has no outputs: omit --output");
 }
 

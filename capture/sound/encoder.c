@@ -80,7 +80,8 @@ void sound_encoder_destroy(struct sound_encoder *encoder)
 const char *sound_encoder_describe(const struct sound_encoder *encoder)
 {
 	(void)encoder;
-	return "libopus application=audio:frame_duration=20:vbr=constrained:dtx=0:compression_level=4 "
+	return "libopus "
+	       "application=audio:frame_duration=20:vbr=constrained:dtx=0:compression_level=4 "
 	       "32 kbit/s";
 }
 

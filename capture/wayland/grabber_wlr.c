@@ -260,7 +260,8 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 	if (offered->width < 1 || offered->width > CANVAS_SIDE_LIMIT || offered->height < 1 ||
 		offered->height > CANVAS_SIDE_LIMIT)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the Wayland compositor has a screen of %ux%u pixels, which cannot be recorded",
+			"the Wayland compositor has a screen of %ux%u pixels, which cannot be "
+			"recorded",
 			offered->width, offered->height);
 	/* a pool's size is a signed number of 32 bits */
 	if (offered->stride < 4 * offered->width || offered->stride % 4 != 0 ||
@@ -472,7 +473,8 @@ static int check_globals(const struct wlr_grabber *grabber, struct error *reterr
 	if (!grabber->manager)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the Wayland compositor does not support wlr-screencopy, which is needed "
-			"to record its screen; compositors based on wlroots do (sway, labwc, cage)");
+			"to record its screen; compositors based on wlroots do (sway, labwc, "
+			"cage)");
 	if (zwlr_screencopy_manager_v1_get_version(grabber->manager) < 2)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the Wayland compositor is too old: its wlr-screencopy does not report "

@@ -128,7 +128,8 @@ xcb_connection_t *x11_connect(const char *display, xcb_screen_t **ret_screen, st
 	}
 	if (xcb_connection_has_error(connection)) {
 		error_set(reterr, -ECONNREFUSED,
-			"cannot connect to the X display '%s': is it running (ls /tmp/.X11-unix), and "
+			"cannot connect to the X display '%s': is it running (ls "
+			"/tmp/.X11-unix), and "
 			"may this user use it? Start uxrecd in its session, or set XAUTHORITY",
 			text_quote(name).text);
 		xcb_disconnect(connection);

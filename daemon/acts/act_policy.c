@@ -48,7 +48,8 @@ static int check_window(const Uxrec__Act *act, enum act_window window, struct er
 {
 	if (layer_kind(act->layer) != LAYER_LIVE || window == ACT_WINDOW_CLOSED)
 		return error_set(reterr, -EACCES,
-			"an observer's link allows tags in the running session only, and notes until "
+			"an observer's link allows tags in the running session only, and notes "
+			"until "
 			"%d minutes after its end for those who watched it",
 			LIVE_NOTES_MINUTES);
 	if (window == ACT_WINDOW_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&

@@ -204,7 +204,8 @@ size_t http_put_refusal(char answer[HTTP_ANSWER_BYTES], enum http_refusal refusa
 			"Only GET is answered."},
 		[HTTP_NO_UPGRADE] = {"400 Bad Request", "Unsupported upgrade."},
 		[HTTP_TOO_LARGE] = {"431 Request Header Fields Too Large",
-			"More than 32 kB of headers: remove the cookies of this address from the browser."},
+			"More than 32 kB of headers: remove the cookies of this address from the "
+			"browser."},
 		[HTTP_TOO_MANY] = {"429 Too Many Requests", "Too many requests on one connection."},
 	};
 

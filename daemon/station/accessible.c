@@ -113,6 +113,7 @@ void station_start_accessible(struct station *station, const struct source_conte
 		return;
 	if (accessible_source_create(&station->recording.accessible, context, &wanted, &error) < 0)
 		log_warning(
-			"session %s: %s; password fields are not detected, and clicked objects have no names",
+			"session %s: %s; password fields are not detected, and clicked objects "
+			"have no names",
 			station->recording.session, error.text);
 }

@@ -4,6 +4,7 @@
 #include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define WITHDRAWN "the participant has withdrawn their consent"
@@ -33,23 +34,36 @@ void station_push_withdrawn_gaps(struct station *station)
 			push_gap(station, 1u << m, station->recording.withdrawn_ns[m], WITHDRAWN);
 }
 
+void station_push_restart_gap(struct station *station)
+{
+	struct recording *recording = &station->recording;
+
+	if (recording->restarted_ns)
+		push_gap(station, recording->agreed, recording->restarted_ns,
+			"capture was restarted without the withdrawn modalities");
+	recording->restarted_ns = 0;
+}
+
+/* A cancelled restart is left to its canceller: a stop, or the next station_enforce_consent(). */
+static int finish_restart(struct station *station, int r, struct error *error)
+{
+	if (r < 0 && r != -ECANCELED)
+		station_stop(station, error->text, NULL);
+	if (r < 0)
+		return r;
+	station_push_restart_gap(station);
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, WITHDRAWN);
+	return 0;
+}
+
 /*
  * Sources depend on each other (screen hiding and key policy on the focus): all are recreated without the
  * withdrawn ones, at the cost of a short gap in the rest.
  */
-static int finish_restart(struct station *station, int r, struct error *error)
-{
-	push_gap(station, station->recording.agreed, station->recording.restarted_ns,
-		"capture was restarted without the withdrawn modalities");
-	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, WITHDRAWN);
-	if (r < 0)
-		station_stop(station, error->text, NULL);
-	return r;
-}
-
 static int capture_without(struct station *station, uint32_t lost, struct error *reterr)
 {
-	station->recording.restarted_ns = station_now_ns(station);
+	if (!station->recording.restarted_ns)
+		station->recording.restarted_ns = station_now_ns(station);
 	station_stop_sources(station);
 	station->recording.agreed &= ~lost;
 	return station_run(station, station_start_sources, finish_restart, reterr);
@@ -71,10 +85,11 @@ void station_enforce_consent(struct station *station)
 		live_apply_consent(live, station->recording.session, log);
 	session_log_unlock(station->recording.log);
 	lost = station->recording.agreed & ~live_recordable(live);
-	if (!lost)
+	if (!lost && !station->recording.restarted_ns)
 		return;
 	if (station->background.run) {
-		station->background.cancelled = true;
+		if (lost)
+			station->background.cancelled = true;
 		return;
 	}
 	for (unsigned m = MODALITY_SESSION + 1; m < MODALITY_COUNT; m++)
@@ -84,9 +99,11 @@ void station_enforce_consent(struct station *station)
 		station_stop(station, WITHDRAWN, NULL);
 		return;
 	}
-	log_info(
-		"session %s: consent was withdrawn in part: recording continues without the withdrawn modalities",
-		station->recording.session);
+	if (lost)
+		log_info(
+			"session %s: consent was withdrawn in part: recording continues without "
+			"the withdrawn modalities",
+			station->recording.session);
 	if (station->state == STATE_PAUSED)
 		station->recording.agreed &= ~lost;
 	else if (capture_without(station, lost, &error) < 0)

@@ -308,7 +308,8 @@ static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 		return 0;
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(reterr, -EEXIST,
-			"control socket %s: the path exists and is not a socket; choose another with --control",
+			"control socket %s: the path exists and is not a socket; choose another "
+			"with --control",
 			address->sun_path);
 	if (status.st_uid != geteuid())
 		return error_set(reterr, -EPERM,
@@ -319,7 +320,8 @@ static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 		return error_set(reterr, -errno, "cannot create a socket: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		return error_set(reterr, -EADDRINUSE,
-			"another uxrecd already listens on %s: stop it, or choose another socket with --control",
+			"another uxrecd already listens on %s: stop it, or choose another socket "
+			"with --control",
 			address->sun_path);
 	if (errno == ECONNREFUSED)
 		unlink(address->sun_path);

@@ -85,15 +85,10 @@ static void report_disk_error(struct station *station, const char *text)
 	add_end_reason(station, text);
 }
 
-static void monitor(struct station *station)
+static void report_disk_errors(struct station *station)
 {
 	char disk_error[ERROR_TEXT_BYTES];
 
-	if (station->state == STATE_IDLE)
-		return;
-	station_enforce_consent(station);
-	if (station->state == STATE_IDLE)
-		return;
 	pop_new_disk_error(station, disk_error);
 	if (*disk_error) {
 		station->recording.disk_error_reported = true;
@@ -114,8 +109,9 @@ static void begin_end(struct station *station, const char *reason)
 {
 	struct error error;
 
-	monitor(station); /* disk trouble just now is an act too */
+	report_disk_errors(station); /* one just now is an act too */
 	station_stop_sources(station);
+	station_push_restart_gap(station);
 	station_push_withdrawn_gaps(station);
 	if (station->state == STATE_PAUSED)
 		station_push_pause_gap(station, clock_now_ns());
@@ -145,7 +141,8 @@ static int complete_end(struct station *station, struct error *reterr)
 			station->recording.session, strerror(-r));
 	if (lost.packets > 0)
 		error_set(reterr, r < 0 ? r : -ENOSPC,
-			"session %s has ended, and %s of it were lost: there was no space on the disk",
+			"session %s has ended, and %s of it were lost: there was no space on the "
+			"disk",
 			station->recording.session, station_backlog_text(&lost).text);
 	/* the file has released its reserve: there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recording.recorder);
@@ -183,7 +180,8 @@ static int end(struct station *station, const char *reason, int64_t room_ns, str
 		return complete_end(station, reterr);
 	backlog = recorder_get_backlog(station->recording.recorder);
 	error_set(reterr, -EINPROGRESS,
-		"session %s has ended, but %s of it are still in memory: the disk is full. Free space in %.80s to write them, or discard them with 'uxrec stop --discard'",
+		"session %s has ended, but %s of it are still in memory: the disk is full. Free "
+		"space in %.80s to write them, or discard them with 'uxrec stop --discard'",
 		station->recording.session, station_backlog_text(&backlog).text,
 		station->options.library);
 	log_warning("session %s: ended, but %s of it are not written: waiting for disk space",
@@ -241,5 +239,7 @@ void station_stop_session(struct station *station, unsigned number, const char *
 void station_tick(struct station *station)
 {
 	station_poll(station);
-	monitor(station);
+	station_enforce_consent(station);
+	if (station->state != STATE_IDLE)
+		report_disk_errors(station);
 }

@@ -38,7 +38,8 @@ int station_check_hidden(const struct station *station, struct error *reterr)
 {
 	if (station_hides_passwords(station) && !station->recording.accessible)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the study hides password windows, which needs an accessibility bus: install at-spi2-core; nothing is recorded");
+			"the study hides password windows, which needs an accessibility bus: "
+			"install at-spi2-core; nothing is recorded");
 	return 0;
 }
 

@@ -67,7 +67,7 @@ struct recording {
 		[MODALITY_COUNT]; /* end of its capture by withdrawal, session time; 0: none */
 	int64_t started_ns, paused_ns;
 	int64_t resumed_ns;   /* of the resume whose sources are being created */
-	int64_t restarted_ns; /* end of the capture that is replaced, session time */
+	int64_t restarted_ns; /* begin of a restart of the capture, session time; 0: none */
 	int64_t killed_from_ns, killed_to_ns; /* session times: see Status; 0: none */
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
@@ -201,6 +201,8 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
  * station_tick().
  */
 void station_enforce_consent(struct station *station);
+/* Push the gap of a restart of the capture, up to now; none when none is running. */
+void station_push_restart_gap(struct station *station);
 /* Push gaps up to the end for modalities whose capture ended before it. */
 void station_push_withdrawn_gaps(struct station *station);
 

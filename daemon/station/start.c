@@ -77,25 +77,29 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 		!protobuf_c_enum_descriptor_get_value(
 			&uxrec__consent__method__descriptor, (int)consent->method))
 		return error_set(reterr, -EACCES,
-			"nothing is recorded without consent: name its method with --consent (page, paper, …)");
+			"nothing is recorded without consent: name its method with --consent "
+			"(page, paper, …)");
 	station->recording.agreed = 0;
 	for (size_t i = 0; i < consent->n_modalities; i++) {
 		int modality = modality_find(consent->modalities[i]);
 
 		if (modality < 0 || modality == MODALITY_SESSION)
 			return error_set(reterr, -EINVAL,
-				"consent for '%s': this recorder records only screen, input and sound",
+				"consent for '%s': this recorder records only screen, input and "
+				"sound",
 				text_quote(consent->modalities[i]).text);
 		station->recording.agreed |= 1u << modality;
 	}
 	for (size_t i = 0; i < consent->n_uses; i++)
 		if (consent_use_find(consent->uses[i]) < 0)
 			return error_set(reterr, -EINVAL,
-				"consent for '%s': must be one of analysis, observers, clips, publication",
+				"consent for '%s': must be one of analysis, observers, clips, "
+				"publication",
 				text_quote(consent->uses[i]).text);
 	if (!station->recording.agreed)
 		return error_set(reterr, -EACCES,
-			"the participant's consent covers no screen, input or sound: there is nothing to record");
+			"the participant's consent covers no screen, input or sound: there is "
+			"nothing to record");
 	return 0;
 }
 
@@ -111,7 +115,8 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 	if (station->recording.keys == KEY_POLICY_FULL &&
 		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
 		return error_set(reterr, -EACCES,
-			"recording key codes requires the participant's consent to input with full keys");
+			"recording key codes requires the participant's consent to input with "
+			"full keys");
 	return 0;
 }
 
@@ -192,7 +197,8 @@ static void find_ids(struct station *station, const char *author)
 	if (r < 0) {
 		station->recording.participant_id[0] = '\0';
 		log_warning(
-			"the study's log: %s; the ids of the study and the participant are not recorded",
+			"the study's log: %s; the ids of the study and the participant are not "
+			"recorded",
 			error.text);
 	}
 	id = log ? strdup(study_log_id(log)) : NULL;
@@ -371,7 +377,8 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 	if (station->state != STATE_IDLE)
 		return error_set(reterr, -EBUSY,
 			station->state == STATE_ENDING
-				? "session %s waits for disk space to end: free disk space, or discard the rest with 'uxrec stop --discard'"
+				? "session %s waits for disk space to end: free disk space, or "
+				  "discard the rest with 'uxrec stop --discard'"
 				: "session %s is being recorded: stop it first",
 			station->recording.session);
 	r = start_session(station, start, author, reterr);

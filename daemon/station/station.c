@@ -153,6 +153,7 @@ static int do_pause(struct station *station, struct error *reterr)
 	if (station->state == STATE_PAUSED)
 		return error_set(reterr, -EALREADY, "the session is already paused");
 	station_stop_sources(station);
+	station_push_restart_gap(station);
 	station->recording.paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 	station->state = STATE_PAUSED;

@@ -91,7 +91,8 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 
 		utf8_format(text, WARNING_BYTES,
 			station->state == STATE_ENDING
-				? "%s: the session has ended, and %s of it are still in memory: free disk space, or discard them with uxrec stop --discard"
+				? "%s: the session has ended, and %s of it are still in memory: "
+				  "free disk space, or discard them with uxrec stop --discard"
 				: "%s: recording continues in memory, %s so far: free disk space",
 			disk_error, station_backlog_text(&backlog).text);
 		return text;
@@ -132,11 +133,13 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 	char disconnected[ERROR_TEXT_BYTES];
 
 	if (station_is_starting_sources(station))
-		return (char *)"the capture starts: the desktop may ask for permission to share the "
+		return (char *)"the capture starts: the desktop may ask for permission to share "
+		               "the "
 			       "screen";
 	station_get_disconnected(station, disconnected);
 	if (!*disconnected && station->state == STATE_RECORDING && station_keys_wait(station))
-		return (char *)"keys are not recorded: the accessibility bus does not answer, and the focused field is unknown";
+		return (char *)"keys are not recorded: the accessibility bus does not answer, "
+		               "and the focused field is unknown";
 	if (!*disconnected)
 		return disk_warning(station, free, text);
 	utf8_format(text, WARNING_BYTES, "%s; not recorded until reconnected", disconnected);

@@ -168,7 +168,8 @@ int station_end_task_for_stop(
 		return error_set(reterr, -EINVAL, "no task is running: stop without an outcome");
 	if (!given)
 		return error_set(reterr, -EBUSY,
-			"task '%s' is running: its outcome is needed, as in 'uxrec stop --outcome completed'; see 'uxrec task end' for the others",
+			"task '%s' is running: its outcome is needed, as in 'uxrec stop "
+			"--outcome completed'; see 'uxrec task end' for the others",
 			station->recording.task);
 	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
 }

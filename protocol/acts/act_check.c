@@ -87,7 +87,8 @@ static int check_attempt(const Uxrec__Act *act, struct error *reterr)
 			reterr, -EINVAL, "the attempt ends before it begins, as it was live");
 	if (attempt->reading_ns > begin_ns)
 		return error_set(reterr, -EINVAL,
-			"attempt.reading_ns: the participant reads the task before the attempt begins");
+			"attempt.reading_ns: the participant reads the task before the attempt "
+			"begins");
 	return check_span(begin_ns, end_ns, true, "attempt", reterr);
 }
 

@@ -44,12 +44,14 @@ static int check_own(const char *folder, const struct stat *status, struct error
 {
 	if (status->st_uid != geteuid())
 		return error_set(reterr, -EPERM,
-			"%s belongs to user %u and is not trusted: set XDG_RUNTIME_DIR to a folder of "
+			"%s belongs to user %u and is not trusted: set XDG_RUNTIME_DIR to a "
+			"folder of "
 			"your own, or name a socket with --control",
 			folder, status->st_uid);
 	if (status->st_mode & 077)
 		return error_set(reterr, -EPERM,
-			"%s is open to other users (mode %04o) and is not trusted: chmod 700 it, if "
+			"%s is open to other users (mode %04o) and is not trusted: chmod 700 it, "
+			"if "
 			"all that is in it is yours",
 			folder, status->st_mode & 07777);
 	return 0;
@@ -59,7 +61,8 @@ static int check_named(const char *folder, const struct stat *status, struct err
 {
 	if (status->st_uid != geteuid() && status->st_uid != 0)
 		return error_set(reterr, -EPERM,
-			"%s belongs to user %u and is not trusted: name a socket in a folder of your "
+			"%s belongs to user %u and is not trusted: name a socket in a folder of "
+			"your "
 			"own with --control",
 			folder, status->st_uid);
 	if ((status->st_mode & 022) && !(status->st_mode & S_ISVTX))

@@ -272,7 +272,8 @@ static const struct {
 	{"unexpected document indicator",
 		"a line of '---' or '...' inside a text: its closing quote is missing"},
 	{"escape",
-		"a \\ in a text in double quotes that is no escape: write \\\\, or take single quotes"},
+		"a \\ in a text in double quotes that is no escape: write \\\\, or take single "
+		"quotes"},
 	{"expected hexdecimal number",
 		"a \\ in a text in double quotes that is no escape: write \\\\"},
 	{"<document start>", "the file goes on behind its end: it is one group of keys"},

@@ -279,7 +279,8 @@ static int add_video(struct export *export)
 		r = -EBADMSG;
 	} else if (format == EXPORT_H264 && !export->coding->bare) {
 		r = error_set(export->error, -EOPNOTSUPP,
-			"the session's video is %s: export it as mkv, mp4 or webm, or as H.264 with "
+			"the session's video is %s: export it as mkv, mp4 or webm, or as H.264 "
+			"with "
 			"--to mkv --draw patches",
 			export->coding->name);
 	} else {

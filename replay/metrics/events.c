@@ -386,7 +386,8 @@ static int list_unmet(
 		i = counting->marks[i].next)
 		r = add_outside(counting, &counting->marks[i], true,
 			format_text(
-				"opportunity '%s' of task '%s' is scored as not met: counted as unplanned",
+				"opportunity '%s' of task '%s' is scored as not met: counted as "
+				"unplanned",
 				id, row->task));
 	return r;
 }

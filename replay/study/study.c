@@ -62,9 +62,12 @@ static const char usual_codes[] =
 	"study: usual\n"
 	"codes:\n"
 	"  - {id: slip, name: Slip, key: s, counts_as: error, error_type: slip, color: '#c2410c'}\n"
-	"  - {id: mistake, name: Mistake, key: m, counts_as: error, error_type: mistake, color: '#b91c1c'}\n"
-	"  - {id: omission, name: Omission, key: o, counts_as: error, error_type: omission, color: '#a21caf'}\n"
-	"  - {id: assist, name: Assist, key: a, counts_as: intervention, assist_level: hint, color: '#1d4ed8'}\n"
+	"  - {id: mistake, name: Mistake, key: m, counts_as: error, error_type: mistake, color: "
+	"'#b91c1c'}\n"
+	"  - {id: omission, name: Omission, key: o, counts_as: error, error_type: omission, "
+	"color: '#a21caf'}\n"
+	"  - {id: assist, name: Assist, key: a, counts_as: intervention, assist_level: hint, "
+	"color: '#1d4ed8'}\n"
 	"  - {id: hesitation, name: Hesitation, key: h, color: '#a16207'}\n"
 	"  - {id: system, name: System, key: y, counts_as: system, color: '#475569'}\n";
 

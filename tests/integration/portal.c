@@ -532,6 +532,48 @@ static void a_stop_cancels_a_resume(void)
 	scene_finish(&scene);
 }
 
+static bool withdraw(const char *folder, const char *modality)
+{
+	_autofree_ char *program = uxrec();
+
+	return run_child(NULL, program, "withdraw", folder, "--modality", modality, NULL) == 0;
+}
+
+/* A session of screen and sound whose capture is restarted without the sound, and waits for the dialog. */
+static void restart_quietly(
+	struct scene *scene, struct daemon_child *daemon, const char *library, char ret_session[21])
+{
+	_autofree_ char *folder = NULL;
+
+	scene_begin_showing(scene);
+	daemon_start(daemon, temporary_path(library),
+		(const char *const[]){
+			"--screen", "portal", "--input", "none", "--sound", "tone", NULL});
+	daemon_record_agreed(daemon, "paper:screen,sound", "none", ret_session);
+	scene_end_showing(scene);
+	scene->portal.answer = PORTAL_QUIET;
+	check(asprintf(&folder, "%s/%s", daemon->library, ret_session) > 0);
+	check(withdraw(folder, "sound"));
+	check(status_becomes(daemon, "may ask for permission"));
+}
+
+static void a_stop_in_a_restart_is_its_end(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	static struct scene scene;
+	struct daemon_child daemon;
+	char id[21];
+
+	if (!scene_start(&scene))
+		return;
+	restart_quietly(&scene, &daemon, "library-restart-stop", id);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	expect(reason_is_said(session, "stopped by the moderator"));
+	scene_finish(&scene);
+}
+
 /* ---- a real compositor ---- */
 
 static int wrong_of_mutter(const struct scene *scene, bool painted)
@@ -628,6 +670,8 @@ int main(void)
 			a_recorder_that_waits_for_the_dialog_ends},
 		{"a resume that waits for the dialog is cancelled by a stop",
 			a_stop_cancels_a_resume},
+		{"a stop ends a session whose capture is restarted for a withdrawal",
+			a_stop_in_a_restart_is_its_end},
 		{"the canvas equals mutter's screen, to the pixel",
 			what_mutter_shows_is_on_the_canvas},
 	};
