@@ -51,6 +51,11 @@ bool station_is_starting_sources(const struct station *station)
 	return station->background.run == station_start_sources;
 }
 
+bool station_was_cancelled(const struct station *station, int r)
+{
+	return r == -ECANCELED && station->background.cancelled;
+}
+
 /* ---- requests ---- */
 
 bool station_is_question(const Uxrec__ClientMessage *message)
@@ -138,7 +143,7 @@ static void finish(struct station *station)
 	background->run = NULL;
 	snprintf(session, sizeof(session), "%s", station->recording.session);
 	station->requester = request ? request->principal : NULL;
-	if (r == -ECANCELED && *background->stop_reason)
+	if (station_was_cancelled(station, r) && *background->stop_reason)
 		error_set(&error, r, "%s", background->stop_reason);
 	r = background->finish(station, r, &error);
 	background->request = NULL;

@@ -4,7 +4,6 @@
 #include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #define WITHDRAWN "the participant has withdrawn their consent"
@@ -47,7 +46,7 @@ void station_push_restart_gap(struct station *station)
 /* A cancelled restart is left to its canceller: a stop, or the next station_enforce_consent(). */
 static int finish_restart(struct station *station, int r, struct error *error)
 {
-	if (r < 0 && r != -ECANCELED)
+	if (r < 0 && !station_was_cancelled(station, r))
 		station_stop(station, error->text, NULL);
 	if (r < 0)
 		return r;

@@ -143,6 +143,8 @@ int station_run(struct station *station, station_run_fn *run, station_finish_fn 
 	struct error *reterr);
 /* True while sources are being created. */
 bool station_is_starting_sources(const struct station *station);
+/* True when an operation failed with @p r since it was cancelled, and not as the user dismissed the dialog. */
+bool station_was_cancelled(const struct station *station, int r);
 /* True for requests that neither change the session nor take long: they wait for no operation. */
 bool station_is_question(const Uxrec__ClientMessage *message);
 /* Keep a request until the operation has ended. @return false: execute it now */

@@ -190,9 +190,9 @@ static bool restore_annotations(struct station *station)
 
 static int finish_recover(struct station *station, int r, struct error *error)
 {
-	if (r == -ECANCELED)
+	if (station_was_cancelled(station, r)) {
 		station->recording.restarted_ns = station->recording.killed_to_ns;
-	if (r < 0 && r != -ECANCELED) {
+	} else if (r < 0) {
 		station_stop(station, error->text, NULL);
 		log_error("the session of the killed recorder cannot be resumed: %s", error->text);
 	}
