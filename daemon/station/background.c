@@ -34,21 +34,27 @@ int station_run(struct station *station, station_run_fn *run, station_finish_fn 
 
 	background->run = run;
 	background->finish = finish;
-	background->error = (struct error){"no reason given"};
-	background->cancelled = background->done = false;
-	background->stop_reason[0] = '\0';
-	r = pthread_create(&background->thread, NULL, background_thread, station);
-	if (r != 0) {
-		background->run = NULL;
-		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
-	}
 	background->request = station->request;
-	return 0;
+	background->error = (struct error){"no reason given"};
+	background->cancelled = background->done = background->stops = false;
+	r = pthread_create(&background->thread, NULL, background_thread, station);
+	if (r == 0)
+		return 0;
+	background->run = NULL;
+	background->request = NULL;
+	return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
 }
 
-bool station_is_starting_sources(const struct station *station)
+int station_run_surely(struct station *station, station_run_fn *run, station_finish_fn *finish,
+	struct error *reterr)
 {
-	return station->background.run == station_start_sources;
+	struct error error = {"no reason given"};
+	int r;
+
+	if (!station->exits && station_run(station, run, finish, &error) == 0)
+		return 0;
+	r = finish(station, run(station, &error), &error);
+	return r < 0 ? error_set(reterr, r, "%s", error.text) : r;
 }
 
 bool station_was_cancelled(const struct station *station, int r)
@@ -141,13 +147,14 @@ static void finish(struct station *station)
 	int r = background->r;
 
 	background->run = NULL;
+	background->request = NULL;
 	snprintf(session, sizeof(session), "%s", station->recording.session);
-	station->requester = request ? request->principal : NULL;
-	if (station_was_cancelled(station, r) && *background->stop_reason)
+	station->request = request;
+	if (station_was_cancelled(station, r) && background->stops)
 		error_set(&error, r, "%s", background->stop_reason);
 	r = background->finish(station, r, &error);
-	background->request = NULL;
-	if (request)
+	station->request = NULL;
+	if (request && !background->run)
 		request->answered(request,
 			background->answer
 				? steal_ptr(background->answer)
@@ -155,8 +162,7 @@ static void finish(struct station *station)
 			r == 0 &&
 				request->message->body_case !=
 					UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR);
-	station->requester = NULL;
-	if (*background->stop_reason)
+	if (background->stops && !background->run)
 		station_stop(station, background->stop_reason, NULL);
 }
 
@@ -173,13 +179,14 @@ void station_poll(struct station *station)
 		station_handle(station, request);
 }
 
-void station_stop_when_started(struct station *station, const char *reason)
+void station_stop_afterwards(struct station *station, const char *reason)
 {
 	struct background *background = &station->background;
 
 	background->cancelled = true;
-	if (!*background->stop_reason)
+	if (!background->stops)
 		utf8_copy(background->stop_reason, sizeof(background->stop_reason), reason);
+	background->stops = true;
 }
 
 int station_end_background(struct station *station, int64_t deadline_ns)
@@ -187,13 +194,18 @@ int station_end_background(struct station *station, int64_t deadline_ns)
 	struct background *background = &station->background;
 
 	station_refuse_waiting(station);
-	if (!background->run)
-		return 0;
-	background->cancelled = true;
-	if (thread_join_until(background->thread, deadline_ns) != 0) {
-		log_error("the start of the capture does not end: it is not waited for");
-		return -EBUSY;
+	while (background->run) {
+		background->cancelled = true;
+		/* an end takes the time that it needs */
+		if (thread_join_until(background->thread,
+			    background->run == station_write_files ? INT64_MAX : deadline_ns) !=
+			0) {
+			log_error(
+				"the sources of the capture do not answer: they are not waited "
+				"for");
+			return -EBUSY;
+		}
+		finish(station);
 	}
-	finish(station);
 	return 0;
 }

@@ -55,6 +55,12 @@ static int finish_restart(struct station *station, int r, struct error *error)
 	return 0;
 }
 
+static int restart_sources(struct station *station, struct error *reterr)
+{
+	station_stop_sources(station, NULL);
+	return station_start_sources(station, reterr);
+}
+
 /*
  * Sources depend on each other (screen hiding and key policy on the focus): all are recreated without the
  * withdrawn ones, at the cost of a short gap in the rest.
@@ -63,9 +69,8 @@ static int capture_without(struct station *station, uint32_t lost, struct error 
 {
 	if (!station->recording.restarted_ns)
 		station->recording.restarted_ns = station_now_ns(station);
-	station_stop_sources(station);
 	station->recording.agreed &= ~lost;
-	return station_run(station, station_start_sources, finish_restart, reterr);
+	return station_run(station, restart_sources, finish_restart, reterr);
 }
 
 void station_enforce_consent(struct station *station)

@@ -14,10 +14,8 @@
 /* Time to wait for room at the end of the program: less than the timeout of service managers. */
 #define ROOM_TIMEOUT_NS (10 * NS_PER_S)
 
-/* Time to wait for sources that are being created, likewise. */
+/* Time to wait for sources that are being created or destroyed, likewise. */
 #define START_TIMEOUT_NS (5 * NS_PER_S)
-
-#define STOPPED "stopped by the moderator"
 
 /* ---- reasons ---- */
 
@@ -102,48 +100,32 @@ static void report_disk_errors(struct station *station)
 	}
 }
 
-/* ---- ending ---- */
+/* ---- ending: the capture, then the files ---- */
 
-/* Stop capture and start to end the files. */
-static void begin_end(struct station *station, const char *reason)
+int station_write_files(struct station *station, struct error *reterr)
 {
-	struct error error;
+	struct recorder *recorder = station->recording.recorder;
 
-	report_disk_errors(station); /* one just now is an act too */
-	station_stop_sources(station);
-	station_push_restart_gap(station);
-	station_push_withdrawn_gaps(station);
-	if (station->state == STATE_PAUSED)
-		station_push_pause_gap(station, clock_now_ns());
-	if (station_end_course(station, "uxrecd", &error) < 0)
-		log_error("session %s: %s", station->recording.session, error.text);
-	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
-	live_close(station->options.live);
-	utf8_copy(station->recording.end_reason, sizeof(station->recording.end_reason), reason);
-	station->last.end_ns = station_now_ns(station);
-	station->last.ended_ns = clock_now_ns();
-	utf8_copy(station->last.participant, sizeof(station->last.participant),
-		station->recording.participant);
-	station->last.duration_ns = clock_now_ns() - station->recording.started_ns;
-	recorder_end(station->recording.recorder);
-	station->state = STATE_ENDING;
+	(void)reterr;
+	if (!recorder_wait(recorder, station->exits ? ROOM_TIMEOUT_NS : 0))
+		return -EINPROGRESS;
+	return recorder_finish(recorder, &station->recording.lost);
 }
 
-/* @return 0, or a negative errno with the reason: the session has ended nevertheless */
-static int complete_end(struct station *station, struct error *reterr)
+/* @return the result, with the reason */
+static int complete_end(struct station *station, int r, struct error *reterr)
 {
-	struct recorder_backlog lost;
-	int r = recorder_finish(station->recording.recorder, &lost);
+	const struct recorder_backlog *lost = &station->recording.lost;
 
-	complete_reason(station, r, &lost);
+	complete_reason(station, r, lost);
 	if (r < 0)
 		error_set(reterr, r, "the end of session %s could not be written: %s",
 			station->recording.session, strerror(-r));
-	if (lost.packets > 0)
+	if (lost->packets > 0)
 		error_set(reterr, r < 0 ? r : -ENOSPC,
 			"session %s has ended, and %s of it were lost: there was no space on the "
 			"disk",
-			station->recording.session, station_backlog_text(&lost).text);
+			station->recording.session, station_backlog_text(lost).text);
 	/* the file has released its reserve: there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recording.recorder);
 	recorder_sum_losses(station->recording.recorder,
@@ -155,55 +137,89 @@ static int complete_end(struct station *station, struct error *reterr)
 	snprintf(station->last.session, sizeof(station->last.session), "%s",
 		station->recording.session);
 	log_info("session %s: ended: %s", station->recording.session, station->last.reason);
-	station->recording.discarded = false;
+	if (station->recording.discarded)
+		r = 0; /* a requested loss, and recorded */
 	station_forget_session(station);
 	hub_reset(station->options.live->hub);
 	return r;
 }
 
-/*
- * @param room_ns  time to wait for room
- * @return 0, -EINPROGRESS while still waiting, or another negative errno; with the reason
- */
-static int end(struct station *station, const char *reason, int64_t room_ns, struct error *reterr)
+static bool discards(const struct station *station)
+{
+	const Uxrec__ClientMessage *message = station->request ? station->request->message : NULL;
+
+	return message && message->body_case == UXREC__CLIENT_MESSAGE__BODY_STOP &&
+		message->stop->discard;
+}
+
+static int finish_files(struct station *station, int r, struct error *error)
 {
 	struct recorder_backlog backlog;
 
-	/* reentrant: the steps of the end may request it again */
-	if (station->state == STATE_IDLE || station->recording.stopping)
-		return 0;
-	station->recording.stopping = true;
-	if (station->state != STATE_ENDING)
-		begin_end(station, reason);
-	station->recording.stopping = false;
-	if (recorder_wait(station->recording.recorder, room_ns))
-		return complete_end(station, reterr);
+	if (r != -EINPROGRESS)
+		return complete_end(station, r, error);
+	if (discards(station) && !station->recording.discarded) {
+		station->recording.discarded = true;
+		recorder_give_up(station->recording.recorder);
+		return station_run_surely(station, station_write_files, finish_files, error);
+	}
+	station->state = STATE_WAITING;
 	backlog = recorder_get_backlog(station->recording.recorder);
-	error_set(reterr, -EINPROGRESS,
+	error_set(error, r,
 		"session %s has ended, but %s of it are still in memory: the disk is full. Free "
 		"space in %.80s to write them, or discard them with 'uxrec stop --discard'",
 		station->recording.session, station_backlog_text(&backlog).text,
 		station->options.library);
 	log_warning("session %s: ended, but %s of it are not written: waiting for disk space",
 		station->recording.session, station_backlog_text(&backlog).text);
-	return -EINPROGRESS;
+	return r;
+}
+
+static int finish_capture(struct station *station, int r, struct error *error)
+{
+	(void)r;
+	station_push_restart_gap(station);
+	station_push_withdrawn_gaps(station);
+	if (station->state == STATE_PAUSED)
+		station_push_pause_gap(station, clock_now_ns());
+	if (station_end_course(station, "uxrecd", error) < 0)
+		log_error("session %s: %s", station->recording.session, error->text);
+	station_push_event(
+		station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, station->recording.end_reason);
+	live_close(station->options.live);
+	station->last.end_ns = station_now_ns(station);
+	station->last.ended_ns = clock_now_ns();
+	utf8_copy(station->last.participant, sizeof(station->last.participant),
+		station->recording.participant);
+	station->last.duration_ns = clock_now_ns() - station->recording.started_ns;
+	recorder_end(station->recording.recorder);
+	station->state = STATE_ENDING;
+	return station_run_surely(station, station_write_files, finish_files, error);
 }
 
 int station_stop(struct station *station, const char *reason, struct error *reterr)
 {
-	return end(station, reason, 0, reterr);
+	if (station->state == STATE_IDLE)
+		return 0;
+	if (station->state == STATE_WAITING)
+		return station_run_surely(station, station_write_files, finish_files, reterr);
+	report_disk_errors(station); /* one just now is an act too */
+	utf8_copy(station->recording.end_reason, sizeof(station->recording.end_reason), reason);
+	return station_run_surely(station, station_stop_sources, finish_capture, reterr);
 }
 
 int station_stop_now(struct station *station, const char *reason)
 {
-	int r = station_end_background(station, clock_now_ns() + START_TIMEOUT_NS);
+	int r;
 
+	station->exits = true;
+	r = station_end_background(station, clock_now_ns() + START_TIMEOUT_NS);
 	if (r == 0)
-		r = end(station, reason, ROOM_TIMEOUT_NS, NULL);
+		r = station_stop(station, reason, NULL);
 	if (r != -EINPROGRESS)
 		return r;
 	recorder_give_up(station->recording.recorder);
-	return end(station, reason, 0, NULL);
+	return station_stop(station, reason, NULL);
 }
 
 int station_stop_asked(
@@ -213,25 +229,17 @@ int station_stop_asked(
 
 	if (station->state == STATE_IDLE)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
-	if (station->state != STATE_ENDING)
+	if (station->state != STATE_WAITING)
 		r = station_end_task_for_stop(station, stop, author, reterr);
-	if (r < 0)
-		return r;
-	r = end(station, STOPPED, 0, reterr);
-	if (r != -EINPROGRESS || !stop->discard)
-		return r;
-	station->recording.discarded = true;
-	recorder_give_up(station->recording.recorder);
-	end(station, STOPPED, 0, reterr);
-	return 0; /* a requested loss, and recorded */
+	return r < 0 ? r : station_stop(station, "stopped by the moderator", reterr);
 }
 
 void station_stop_session(struct station *station, unsigned number, const char *reason)
 {
-	if (number != station->number)
+	if (number != station->number || station->state == STATE_IDLE)
 		return;
-	if (station_is_starting_sources(station))
-		station_stop_when_started(station, reason);
+	if (station->background.run)
+		station_stop_afterwards(station, reason);
 	else
 		station_stop(station, reason, NULL);
 }
@@ -240,6 +248,6 @@ void station_tick(struct station *station)
 {
 	station_poll(station);
 	station_enforce_consent(station);
-	if (station->state != STATE_IDLE)
+	if (station->state != STATE_IDLE && station->state != STATE_STARTING)
 		report_disk_errors(station);
 }

@@ -25,8 +25,9 @@
  *   starting   created → recording   a failure, or a stop, removes the files → idle
  *   recording  pause   → paused      the sources are destroyed: nothing can be captured
  *   paused     resume  → recording   once the sources are recreated, in the background; a gap covers the pause
- *   recording, paused  stop, a lost source, the end of the program → ending
- *   ending     the files are complete → idle; at once, unless the disk has no room for the backlog
+ *   recording, paused  stop, a lost source, the end of the program → ending, once the sources are destroyed
+ *   ending     the files are complete → idle; the disk has no room for the backlog → waiting
+ *   waiting    room, or a discarded backlog → idle
  *
  * A lost display or microphone changes no state: its source searches for it, and a gap covers the missing time.
  * A disk in trouble changes no state: recording continues in memory and in a new segment.
@@ -37,6 +38,7 @@ enum state {
 	STATE_RECORDING,
 	STATE_PAUSED,
 	STATE_ENDING,
+	STATE_WAITING,
 };
 
 /* The running session, from its start to the end of its files. All zero: none. */
@@ -75,9 +77,9 @@ struct recording {
 	char interruption_id[33]; /* for the status being made */
 	struct time_span *pauses; /* ended pauses, session times */
 	size_t pause_count;
-	bool stopping;  /* the sources are being stopped */
 	bool discarded; /* the moderator dropped the backlog that had no room on disk */
-	char end_reason[128];
+	char end_reason[176];
+	struct recorder_backlog lost; /* at the end, for want of room */
 	/* disk trouble, under sources_lock: the present one, "" when none; and the newest unreported one, which
 	 * may have ended before its report */
 	char disk_error[ERROR_TEXT_BYTES], new_disk_error[ERROR_TEXT_BYTES];
@@ -93,9 +95,10 @@ typedef int station_run_fn(struct station *station, struct error *reterr);
 typedef int station_finish_fn(struct station *station, int r, struct error *error);
 
 /*
- * The one operation that takes long: creating the sources, which may wait for the desktop's dialog, or the doctor.
- * It has a thread of its own. Meanwhile the main thread answers questions; all other requests wait for its end, in
- * their order, and a stop cancels it. All fields belong to the main thread but for run()'s results.
+ * The one operation that takes long: creating the sources, which may wait for the desktop's dialog, destroying them,
+ * completing the files, or the doctor. It has a thread of its own. Meanwhile the main thread answers questions; all
+ * other requests wait for its end, in their order, and a stop cancels it. All fields belong to the main thread but for
+ * run()'s results.
  */
 struct background {
 	pthread_t thread;
@@ -104,8 +107,10 @@ struct background {
 	struct station_request *request; /* answered at the end; NULL: none */
 	struct packet *answer;           /* set by finish(); NULL: its result is the answer */
 	struct station_request *waiting; /* oldest first */
-	char stop_reason[176];           /* of the session, as soon as it has started; "": none */
-	_Atomic bool cancelled;          /* read by the sources that are being created */
+	bool stops;                      /* the session, at the end of the operation */
+	char stop_reason[176];
+	_Atomic bool is_starting; /* sources are being created */
+	_Atomic bool cancelled;   /* read by the sources that are being created */
 
 	/* set by run(), valid once done */
 	_Atomic bool done;
@@ -118,7 +123,7 @@ struct station {
 	struct station_options options;
 	enum state state;
 	struct station_request *request; /* being executed; NULL: none */
-	const char *requester;           /* principal of the present requester; NULL: none */
+	bool exits;              /* the program: nothing is run in the background any more */
 	_Atomic unsigned number; /* of the session: stop requests for an earlier one are ignored */
 	pthread_mutex_t sources_lock; /* of the marked fields of `recording` */
 	struct recording recording;
@@ -141,8 +146,10 @@ struct backlog_text station_backlog_text(const struct recorder_backlog *backlog)
  */
 int station_run(struct station *station, station_run_fn *run, station_finish_fn *finish,
 	struct error *reterr);
-/* True while sources are being created. */
-bool station_is_starting_sources(const struct station *station);
+/* Like station_run(), for what must not fail: in place when the program exits, or when no thread can be had. @return 0,
+ * or of finish() in place */
+int station_run_surely(struct station *station, station_run_fn *run, station_finish_fn *finish,
+	struct error *reterr);
 /* True when an operation failed with @p r since it was cancelled, and not as the user dismissed the dialog. */
 bool station_was_cancelled(const struct station *station, int r);
 /* True for requests that neither change the session nor take long: they wait for no operation. */
@@ -152,12 +159,24 @@ bool station_must_wait(struct station *station, struct station_request *request)
 /* Continue after an operation that has ended, if one has, and execute the waiting requests. */
 void station_poll(struct station *station);
 /* Cancel the operation, and stop the session at its end, should it have one. */
-void station_stop_when_started(struct station *station, const char *reason);
+void station_stop_afterwards(struct station *station, const char *reason);
 /* Refuse the waiting requests. */
 void station_refuse_waiting(struct station *station);
-/* Cancel the operation, and wait for its end. @return 0, or -EBUSY at the deadline: its thread still runs */
+/* Cancel the operation, and wait for its end; for completed files without a deadline. @return 0, or -EBUSY at the
+ * deadline: its thread still runs */
 int station_end_background(struct station *station, int64_t deadline_ns);
 
+/*
+ * End the session, if there is one, for this reason: its capture and its files, in the background. No operation may be
+ * running.
+ *
+ * @return 0, when the end has begun or is complete; -EINPROGRESS with the reason: the disk has no room for the backlog
+ *         in memory, which is written as soon as there is; or the error of writing the session's end, with the reason:
+ *         the session has ended nevertheless
+ */
+int station_stop(struct station *station, const char *reason, struct error *reterr);
+/* Complete the files: see station_run(). @return 0, -EINPROGRESS: no room, or the error of writing them */
+int station_write_files(struct station *station, struct error *reterr);
 /* Stop at a moderator's request. Returns like station_stop(), or -EBUSY while a task without an outcome is
  * running. */
 int station_stop_asked(
@@ -216,8 +235,8 @@ void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTE
 
 /* Start the sources covered by consent; on failure none is running. In the background: see station_run(). */
 int station_start_sources(struct station *station, struct error *reterr);
-/* Stop all capture. */
-void station_stop_sources(struct station *station);
+/* Stop all capture, likewise. @return 0 */
+int station_stop_sources(struct station *station, struct error *reterr);
 void station_request_keyframe(void *user);
 
 /* Start the source of focus and clicked objects; without a bus it logs a warning, and recording continues. Call
@@ -250,12 +269,13 @@ void station_push_event(
 
 /* Add an act about the session: to the log and the recording, and announce it to all watchers. */
 int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr);
+/* Principal of a request's acts: of the recorder itself for NULL. */
+const char *station_principal(const struct station *station, const struct station_request *request);
 /* Initialise an act added live. @param id  is not copied */
 void station_act_init(Uxrec__Act *act, char *id, const char *author);
 
-/* Go from idle to recording; a failure leaves no files behind. */
-int station_start(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr);
+/* Go from idle to starting, for the request being executed; a failure leaves no files behind. */
+int station_start(struct station *station, const Uxrec__Start *start, struct error *reterr);
 
 /* @param before  number of existing segments */
 int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,

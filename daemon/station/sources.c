@@ -50,10 +50,11 @@ void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTE
 
 /* ---- starting and stopping ---- */
 
-void station_stop_sources(struct station *station)
+int station_stop_sources(struct station *station, struct error *reterr)
 {
 	struct source *screen;
 
+	(void)reterr;
 	pthread_mutex_lock(&station->sources_lock);
 	screen = steal_ptr(station->recording.screen);
 	pthread_mutex_unlock(&station->sources_lock);
@@ -67,6 +68,7 @@ void station_stop_sources(struct station *station)
 	source_destroy(steal_ptr(station->recording.input));
 	source_destroy(steal_ptr(station->recording.sound));
 	source_destroy(steal_ptr(station->recording.monitor));
+	return 0;
 }
 
 static int start_screen(
@@ -163,6 +165,7 @@ int station_start_sources(struct station *station, struct error *reterr)
 	struct source *source = NULL;
 	int r;
 
+	station->background.is_starting = true;
 	station_choose_hidden(station);
 	if (has_input || station_hides_passwords(station))
 		station_start_accessible(station, &context);
@@ -186,6 +189,7 @@ int station_start_sources(struct station *station, struct error *reterr)
 		r = start_stall(station, &context, reterr);
 	hub_set_keyframes(options->live->hub, r == 0);
 	if (r < 0)
-		station_stop_sources(station);
+		station_stop_sources(station, NULL);
+	station->background.is_starting = false;
 	return r;
 }

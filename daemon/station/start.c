@@ -181,10 +181,9 @@ int station_open_log(struct station *station, struct error *reterr)
  * Get the ids of study and participant from the study's log. An unwritable log does not prevent a session:
  * without ids both are identified by their labels.
  */
-static void find_ids(struct station *station, const char *author)
+static void find_ids(struct station *station, const struct station_request *request)
 {
-	const struct study_actor actor = {author,
-		station->requester ? station->requester : station->options.identity->recorder};
+	const struct study_actor actor = {request->author, station_principal(station, request)};
 	_destroy_(study_log) struct study_log *log = NULL;
 	struct error error = {"no reason given"};
 	char *id;
@@ -209,11 +208,11 @@ static void find_ids(struct station *station, const char *author)
 	station->recording.study->study_id = id;
 }
 
-static int add_session_info(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
+static int add_session_info(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
 	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
-	Uxrec__Consent consent = *start->consent;
+	Uxrec__Consent consent = *request->message->start->consent;
 	char *tasks[200], id[33], *participant_id = station->recording.participant_id;
 	Uxrec__Act act;
 	int r;
@@ -226,8 +225,8 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 	info.station_id = (char *)station->options.identity->station;
 	info.participant_ids = &participant_id;
 	info.n_participant_ids = *participant_id ? 1 : 0;
-	info.moderator = (char *)author;
-	info.pilot = start->pilot;
+	info.moderator = (char *)request->author;
+	info.pilot = request->message->start->pilot;
 	info.scope = consent.modalities;
 	info.n_scope = consent.n_modalities;
 	info.planned_tasks = tasks;
@@ -235,7 +234,8 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 		tasks[info.n_planned_tasks++] = station->recording.study->tasks[i]->id;
 	if (act_new_id(id) < 0 || act_new_id(station->recording.consent_id) < 0)
 		return error_set(reterr, -EIO, "cannot get random numbers");
-	station_act_init(&act, id, author);
+	station_act_init(&act, id, request->author);
+	act.principal = (char *)station_principal(station, request);
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
 	act.session_info = &info;
 	r = station_add_act(station, &act, reterr);
@@ -245,7 +245,8 @@ static int add_session_info(struct station *station, const Uxrec__Start *start, 
 	consent.participant_id = station->recording.participant_id;
 	if (!*consent.text)
 		consent.text = station->recording.study->consent_text;
-	station_act_init(&act, station->recording.consent_id, author);
+	station_act_init(&act, station->recording.consent_id, request->author);
+	act.principal = (char *)station_principal(station, request);
 	act.body_case = UXREC__ACT__BODY_CONSENT;
 	act.consent = &consent;
 	return station_add_act(station, &act, reterr);
@@ -297,7 +298,7 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 		&station->recording.recorder, station->recording.folder, before, &context, reterr);
 }
 
-/* Undo a failed or cancelled start: nothing of it is kept. */
+/* Remove the files of a failed or cancelled start: nothing of it is kept. */
 static void undo_start(struct station *station)
 {
 	_folder_unref_ struct folder *library = NULL;
@@ -314,11 +315,9 @@ static void undo_start(struct station *station)
 				0))
 		log_warning("session %s did not start, and its folder is still there: %s",
 			station->recording.session, error.text);
-	station_forget_session(station);
 }
 
-static int start_session(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
+static int check_start(struct station *station, const Uxrec__Start *start, struct error *reterr)
 {
 	int r = name_check("participant", start->participant, reterr);
 
@@ -331,18 +330,22 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	if (r < 0)
 		return r;
 	station->recording.participant = strdup(start->participant);
-	if (!station->recording.participant)
-		return error_set(reterr, -ENOMEM, "out of memory");
-	station->number++;
-	r = make_folder(station, reterr);
+	return station->recording.participant ? 0 : error_set(reterr, -ENOMEM, "out of memory");
+}
+
+static int start_files(
+	struct station *station, const struct station_request *request, struct error *reterr)
+{
+	int r = make_folder(station, reterr);
+
 	if (r == 0 && io_random_hex(station->recording.uuid, 16) < 0)
 		r = error_set(reterr, -EIO, "cannot get random numbers");
 	if (r == 0)
-		find_ids(station, author);
+		find_ids(station, request);
 	if (r == 0)
 		r = station_open_log(station, reterr);
 	if (r == 0)
-		r = add_session_info(station, start, author, reterr);
+		r = add_session_info(station, request, reterr);
 	session_clock_init(&station->recording.clock);
 	if (r == 0)
 		r = station_open_recorder(station, 0, (struct segments_marker){0}, reterr);
@@ -353,11 +356,22 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	return 0;
 }
 
+static int run_start(struct station *station, struct error *reterr)
+{
+	int r = start_files(station, station->background.request, reterr);
+
+	if (r == 0)
+		r = station_start_sources(station, reterr);
+	if (r < 0)
+		undo_start(station);
+	return r;
+}
+
 static int finish_start(struct station *station, int r, struct error *error)
 {
 	(void)error;
 	if (r < 0) {
-		undo_start(station);
+		station_forget_session(station);
 		return r;
 	}
 	station->state = STATE_RECORDING;
@@ -369,24 +383,24 @@ static int finish_start(struct station *station, int r, struct error *error)
 	return 0;
 }
 
-int station_start(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
+int station_start(struct station *station, const Uxrec__Start *start, struct error *reterr)
 {
 	int r;
 
 	if (station->state != STATE_IDLE)
 		return error_set(reterr, -EBUSY,
-			station->state == STATE_ENDING
+			station->state == STATE_WAITING
 				? "session %s waits for disk space to end: free disk space, or "
 				  "discard the rest with 'uxrec stop --discard'"
 				: "session %s is being recorded: stop it first",
 			station->recording.session);
-	r = start_session(station, start, author, reterr);
-	if (r == 0)
-		r = station_run(station, station_start_sources, finish_start, reterr);
-	if (r < 0)
-		undo_start(station);
-	else
+	r = check_start(station, start, reterr);
+	if (r == 0) {
+		station->number++;
 		station->state = STATE_STARTING;
+		r = station_run(station, run_start, finish_start, reterr);
+	}
+	if (r < 0)
+		station_forget_session(station);
 	return r;
 }

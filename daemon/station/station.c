@@ -99,8 +99,8 @@ int station_add_act(struct station *station, Uxrec__Act *act, struct error *rete
 	const Uxrec__Act *stored;
 	int r;
 
-	act->principal = (char *)(station->requester ? station->requester
-						     : station->options.identity->recorder);
+	if (!*act->principal)
+		act->principal = (char *)station_principal(station, station->request);
 	r = act_context_check(&context, act, reterr);
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
@@ -111,6 +111,11 @@ int station_add_act(struct station *station, Uxrec__Act *act, struct error *rete
 		library_announce_act(station->options.studies, station->recording.session, stored);
 	session_log_unlock(station->recording.log);
 	return r;
+}
+
+const char *station_principal(const struct station *station, const struct station_request *request)
+{
+	return request ? request->principal : station->options.identity->recorder;
 }
 
 void station_act_init(Uxrec__Act *act, char *id, const char *author)
@@ -142,17 +147,16 @@ static int need_session(const struct station *station, struct error *reterr)
 {
 	if (station->state == STATE_IDLE)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
-	if (station->state == STATE_ENDING)
+	if (station->state == STATE_WAITING)
 		return error_set(reterr, -EBUSY, "session %s has ended, and waits for disk space",
 			station->recording.session);
 	return 0;
 }
 
-static int do_pause(struct station *station, struct error *reterr)
+static int finish_pause(struct station *station, int r, struct error *error)
 {
-	if (station->state == STATE_PAUSED)
-		return error_set(reterr, -EALREADY, "the session is already paused");
-	station_stop_sources(station);
+	(void)r;
+	(void)error;
 	station_push_restart_gap(station);
 	station->recording.paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
@@ -161,6 +165,13 @@ static int do_pause(struct station *station, struct error *reterr)
 		session_clock_at(&station->recording.clock, station->recording.paused_ns));
 	log_info("session %s: paused, nothing is recorded", station->recording.session);
 	return 0;
+}
+
+static int do_pause(struct station *station, struct error *reterr)
+{
+	if (station->state == STATE_PAUSED)
+		return error_set(reterr, -EALREADY, "the session is already paused");
+	return station_run_surely(station, station_stop_sources, finish_pause, reterr);
 }
 
 static int finish_resume(struct station *station, int r, struct error *error)
@@ -253,7 +264,7 @@ static int execute(
 	switch (message->body_case) {
 	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR: return station_start_doctor(station, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_START:
-		return station_start(station, message->start, request->author, reterr);
+		return station_start(station, message->start, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
 		if (request->cancels_start && station->state == STATE_IDLE)
 			return 0;
@@ -281,9 +292,7 @@ static void change(struct station *station, struct station_request *request)
 	int r;
 
 	snprintf(session, sizeof(session), "%s", recording->session);
-	station->request = request;
 	r = execute(station, request, &error);
-	station->request = NULL;
 	if (r == 0 && station->background.request == request)
 		return;
 	request->answered(request,
@@ -298,7 +307,7 @@ void station_handle(struct station *station, struct station_request *request)
 
 	if (station_must_wait(station, request))
 		return;
-	station->requester = request->principal;
+	station->request = request;
 	if (station_is_question(message))
 		request->answered(request,
 			station_status_packet(station, message->request,
@@ -306,7 +315,7 @@ void station_handle(struct station *station, struct station_request *request)
 			false);
 	else
 		change(station, request);
-	station->requester = NULL;
+	station->request = NULL;
 }
 
 /* ---- lifecycle ---- */
@@ -339,7 +348,7 @@ bool station_is_busy(const struct station *station)
 
 bool station_is_alive(struct station *station)
 {
-	return station->state == STATE_IDLE ||
+	return station->state == STATE_IDLE || station->state == STATE_STARTING ||
 		clock_now_ns() - recorder_alive_ns(station->recording.recorder) < STUCK_NS;
 }
 

@@ -74,25 +74,17 @@ struct station_request {
 
 /**
  * Execute a request. It is answered before this returns, or later, when it takes long or must wait for one that
- * does: start, resume and the doctor. A stop cancels a start.
+ * does: start, pause, resume, stop and the doctor. A stop cancels a start.
  */
 void station_handle(struct station *station, struct station_request *request);
 
 /**
- * End the session, if there is one, for this reason. Capture has stopped on return.
+ * End the session, if there is one, for this reason, before the program exits: waits at most ten seconds for room, then
+ * a gap marks the missing data. Pending requests are refused.
  *
- * @return 0; -EINPROGRESS with the reason: the disk has no room for the backlog in memory, which is written as
- *         soon as there is; or the error of writing the session's end, with the reason: the session has ended
- *         nevertheless
- */
-int station_stop(struct station *station, const char *reason, struct error *reterr);
-
-/**
- * Like station_stop(), before the program exits: waits at most ten seconds for room, then a gap marks the
- * missing data. Pending requests are refused.
- *
- * @return as station_stop(), or -EBUSY: a source that is being created does not answer, and the station cannot be
- *         freed. The session is unfinished, as after a kill.
+ * @return 0; the error of writing the session's end, which has ended nevertheless; or -EBUSY: a source that is being
+ *         created or destroyed does not answer, and the station cannot be freed. The session is unfinished, as after a
+ *         kill.
  */
 int station_stop_now(struct station *station, const char *reason);
 

@@ -90,7 +90,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 		struct recorder_backlog backlog = recorder_get_backlog(station->recording.recorder);
 
 		utf8_format(text, WARNING_BYTES,
-			station->state == STATE_ENDING
+			station->state == STATE_WAITING
 				? "%s: the session has ended, and %s of it are still in memory: "
 				  "free disk space, or discard them with uxrec stop --discard"
 				: "%s: recording continues in memory, %s so far: free disk space",
@@ -132,7 +132,7 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 {
 	char disconnected[ERROR_TEXT_BYTES];
 
-	if (station_is_starting_sources(station))
+	if (station->state == STATE_STARTING || station->background.is_starting)
 		return (char *)"the capture starts: the desktop may ask for permission to share "
 		               "the "
 			       "screen";
@@ -146,13 +146,18 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 	return text;
 }
 
-static const Uxrec__Status__State states[] = {
-	[STATE_IDLE] = UXREC__STATUS__STATE__STATE_IDLE,
-	[STATE_STARTING] = UXREC__STATUS__STATE__STATE_STARTING,
-	[STATE_RECORDING] = UXREC__STATUS__STATE__STATE_RECORDING,
-	[STATE_PAUSED] = UXREC__STATUS__STATE__STATE_PAUSED,
-	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
-};
+/* The wire has an ending state for sessions that wait for room. */
+static Uxrec__Status__State wire_state(const struct station *station)
+{
+	switch (station->state) {
+	case STATE_STARTING: return UXREC__STATUS__STATE__STATE_STARTING;
+	case STATE_PAUSED: return UXREC__STATUS__STATE__STATE_PAUSED;
+	case STATE_RECORDING:
+	case STATE_ENDING: return UXREC__STATUS__STATE__STATE_RECORDING;
+	case STATE_WAITING: return UXREC__STATUS__STATE__STATE_ENDING;
+	default: return UXREC__STATUS__STATE__STATE_IDLE;
+	}
+}
 
 /* Fill in the last session while it takes notes. An ending session is not the last one yet. */
 static void fill_last(struct station *station, Uxrec__Status *status, bool whole)
@@ -162,18 +167,20 @@ static void fill_last(struct station *station, Uxrec__Status *status, bool whole
 
 	status->last_session = station->last.session;
 	status->last_reason = station->last.reason;
-	if (!*last->session || station->state == STATE_ENDING || left_ns <= 0)
+	if (!*last->session || station->state == STATE_ENDING || station->state == STATE_WAITING ||
+		left_ns <= 0)
 		return;
 	status->last_notes_ms = (uint32_t)(left_ns / NS_PER_MS);
 	status->last_participant = station->last.participant;
 	status->last_end_ns = last->end_ns;
-	status->last_watched = whole && station->requester &&
-		live_accepts_notes(station->options.live, last->session, station->requester);
+	status->last_watched = whole && station->request &&
+		live_accepts_notes(
+			station->options.live, last->session, station->request->principal);
 }
 
 static void fill_status(struct station *station, Uxrec__Status *status, struct status_room *room)
 {
-	status->state = states[station->state];
+	status->state = wire_state(station);
 	status->display = (char *)(station->options.display ? station->options.display : "");
 	if (strcmp(station->options.sound.name, "none") != 0)
 		status->sound = (char *)station->options.sound.name;
@@ -252,7 +259,7 @@ static int finish_doctor(struct station *station, int r, struct error *error)
 	if (r < 0)
 		return r;
 	background->answer =
-		reply_packet(background->request->message->request, &background->report->base);
+		reply_packet(station->request->message->request, &background->report->base);
 	uxrec__doctor_report__free_unpacked(steal_ptr(background->report), NULL);
 	return 0;
 }

@@ -259,6 +259,20 @@ static bool is_in_state(struct lab *lab, Uxrec__Status__State state)
 	return message->status->state == state;
 }
 
+/* Have the station go on until it is in a state, for ten seconds at most. */
+static bool comes_to_state(struct lab *lab, Uxrec__Status__State state)
+{
+	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
+
+	while (!is_in_state(lab, state)) {
+		if (clock_now_ns() > until_ns)
+			return false;
+		usleep(1000);
+		station_tick(lab->station);
+	}
+	return true;
+}
+
 static bool task_is(struct lab *lab, const char *task)
 {
 	_message_free_ Uxrec__ServerMessage *message = status_of(lab);
@@ -501,8 +515,7 @@ static void a_whole_withdrawal_ends_the_session(void)
 	station_tick(lab.station);
 	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
 	withdraw(&lab, NULL);
-	station_tick(lab.station);
-	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	expect(comes_to_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
 	check(station_last(lab.station));
 	expect(strstr(station_last(lab.station)->reason, "withdrawn"));
 	end_lab(&lab);
@@ -520,8 +533,7 @@ static void a_withdrawal_of_a_part_leaves_the_rest(void)
 	expect(!(live_recordable(&lab.live) >> MODALITY_SOUND & 1));
 	expect(live_recordable(&lab.live) >> MODALITY_SCREEN & 1);
 	withdraw(&lab, "screen");
-	station_tick(lab.station);
-	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	expect(comes_to_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
 	end_lab(&lab);
 }
 
@@ -589,6 +601,72 @@ static void a_stop_in_a_start_ends_it(void)
 	end_lab(&lab);
 }
 
+static void requests_wait_for_a_pause_and_for_a_stop(void)
+{
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+	Uxrec__Resume resume = UXREC__RESUME__INIT;
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+	struct asked pausing, resuming, stopping, again, starting;
+	struct start wanted;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	hand_in_body(&lab, &pausing, UXREC__CLIENT_MESSAGE__BODY_PAUSE, &pause);
+	hand_in_body(&lab, &resuming, UXREC__CLIENT_MESSAGE__BODY_RESUME, &resume);
+	hand_in_body(&lab, &stopping, UXREC__CLIENT_MESSAGE__BODY_STOP, &stop);
+	hand_in_body(&lab, &again, UXREC__CLIENT_MESSAGE__BODY_STOP, &stop);
+	fill_start(&wanted, &good, false);
+	hand_in_body(&lab, &starting, UXREC__CLIENT_MESSAGE__BODY_START, &wanted.message);
+	/* none is executed at once, and the session still is there */
+	expect(pausing.answers + resuming.answers + stopping.answers + again.answers == 0);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
+	expect(await_code(&lab, &starting) == 0);
+	/* a stop cancels what it waits for, should that be a resume */
+	expect(await_code(&lab, &pausing) == 0);
+	expect(resuming.answers == 1);
+	packet_unref(resuming.packet);
+	expect(await_code(&lab, &stopping) == 0 && await_code(&lab, &again) == ENOENT);
+	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
+	expect(sessions_in(lab.folder) == 2);
+	end_lab(&lab);
+}
+
+static void the_end_of_the_program_in_a_stop_answers_it(void)
+{
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+	struct asked stopping, waiting;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	hand_in_body(&lab, &stopping, UXREC__CLIENT_MESSAGE__BODY_STOP, &stop);
+	hand_in_body(&lab, &waiting, UXREC__CLIENT_MESSAGE__BODY_STOP, &stop);
+	expect(station_stop_now(lab.station, "the program ends") == 0);
+	expect(await_code(&lab, &stopping) == 0 && await_code(&lab, &waiting) == ESHUTDOWN);
+	check(station_last(lab.station));
+	expect(strcmp(station_last(lab.station)->reason, "stopped by the moderator") == 0);
+	end_lab(&lab);
+}
+
+static void a_lost_source_in_a_pause_ends_the_session_after_it(void)
+{
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+	struct asked pausing;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	hand_in_body(&lab, &pausing, UXREC__CLIENT_MESSAGE__BODY_PAUSE, &pause);
+	station_stop_session(lab.station, 7, "of another session");
+	station_stop_session(lab.station, 1, "the helper was killed");
+	expect(await_code(&lab, &pausing) == 0);
+	expect(comes_to_state(&lab, UXREC__STATUS__STATE__STATE_IDLE));
+	check(station_last(lab.station));
+	expect(strcmp(station_last(lab.station)->reason, "the helper was killed") == 0);
+	end_lab(&lab);
+}
+
 static void the_end_of_the_program_refuses_waiting_requests(void)
 {
 	Uxrec__Pause pause = UXREC__PAUSE__INIT;
@@ -641,6 +719,11 @@ static const struct test tests[] = {
 	{"a running task needs an outcome to end", a_running_task_needs_an_outcome_to_end},
 	{"requests wait for a start, in their order", requests_wait_for_a_start_in_their_order},
 	{"a stop in a start ends it", a_stop_in_a_start_ends_it},
+	{"requests wait for a pause, and for a stop", requests_wait_for_a_pause_and_for_a_stop},
+	{"the end of the program in a stop answers it",
+		the_end_of_the_program_in_a_stop_answers_it},
+	{"a lost source in a pause ends the session after it",
+		a_lost_source_in_a_pause_ends_the_session_after_it},
 	{"the end of the program refuses waiting requests",
 		the_end_of_the_program_refuses_waiting_requests},
 	{"too many waiting requests are refused", too_many_waiting_requests_are_refused},
