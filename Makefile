@@ -106,7 +106,7 @@ HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play
 
 # the only user of libx264; its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
-C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
+C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*.c tests/integration/*/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c tests/harness/*/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps deps-tests check check-static check-unit check-integration check-browser \
@@ -295,13 +295,13 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-# Calls that tests/unit/faults.c makes fail; with 64-bit offsets these are the names in the objects.
+# Calls that tests/unit/protocol/faults.c makes fail; with 64-bit offsets these are the names in the objects.
 FAULT_CALLS := malloc calloc realloc strdup strndup asprintf openat write pwrite pwritev pread fstat ftruncate renameat \
 	unlinkat posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
-$(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
-$(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
-$(B)/tests/unit/connections $(B)/tests/unit/pages: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
-$(B)/tests/unit/accessible: ALL_LDFLAGS += -Wl,--wrap=a11y_query,--wrap=a11y_timer
+$(B)/tests/unit/protocol/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
+$(B)/tests/unit/daemon/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
+$(B)/tests/unit/daemon/connections $(B)/tests/unit/daemon/pages: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
+$(B)/tests/unit/capture/accessible: ALL_LDFLAGS += -Wl,--wrap=a11y_query,--wrap=a11y_timer
 
 check-static check-unit check-integration check-browser check-vm:
 	$(call install,$(FOR_TESTS))
@@ -331,7 +331,7 @@ check-all: export UXREC_LONG := 1
 check-crash:
 	$(call install,$(FOR_TESTS))
 	$(make) -s tests
-	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
+	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/protocol/crash.c
 
 # suppressed: libpulse passes memory between threads by atomics that the sanitizer does not see; PipeWire asks for the
 # user's name with getpwuid() in each connecting thread; fontconfig keeps its results up to the end of the program
@@ -350,13 +350,13 @@ check-asan check-tsan:
 .PHONY: check-network-asan check-all
 check-network-asan:
 	$(call install,$(FOR_TESTS) network)
-	$(make) VARIANT=asan programs build/asan/tests/unit/network
+	$(make) VARIANT=asan programs build/asan/tests/unit/daemon/network
 	$(make) web $(T)/node_modules/.stamp
 	@echo 'leak:libfontconfig' >build/asan/leaks
 	@library=$$(tests/fuzz/libwebsockets build/network-asan | tail -n 1) && [ -n "$$library" ] && \
 		LD_LIBRARY_PATH=$$library LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/asan/leaks \
-		UXREC_FUZZ_SECONDS=$(or $(SECONDS),120) UXREC_BUILD=build/asan tests/run tests/unit/network.c \
-		tests/integration/network.test.mjs tests/browser/wire.test.mjs tests/fuzz/network.mjs
+		UXREC_FUZZ_SECONDS=$(or $(SECONDS),120) UXREC_BUILD=build/asan tests/run tests/unit/daemon/network.c \
+		tests/integration/session/network.test.mjs tests/browser/wire.test.mjs tests/fuzz/network.mjs
 
 # check and all longer tests
 check-all:
@@ -374,8 +374,8 @@ check-coverage:
 	$(call install,$(FOR_TESTS))
 	$(make) VARIANT=coverage tests
 	@find build/coverage -name '*.gcda' -delete
-	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/session_file.c tests/unit/copy.c tests/unit/crash.c tests/unit/faults.c \
-		tests/unit/annotations.c tests/integration/mcap.test.mjs)
+	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/protocol/session_file.c tests/unit/protocol/copy.c tests/unit/protocol/crash.c tests/unit/protocol/faults.c \
+		tests/unit/protocol/annotations.c tests/integration/session/mcap.test.mjs)
 	@tests/coverage build/coverage protocol
 
 bench:

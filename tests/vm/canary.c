@@ -1,7 +1,7 @@
 /*
  * The canary of the redaction policy on a real kernel: secrets are typed by uinput, and by the host on a USB keyboard,
  * whose every key also sends its scan code; all files of the session are searched for them. The same with X, the live
- * stream and memory: tests/integration/canary.test.mjs.
+ * stream and memory: tests/integration/session/canary.test.mjs.
  */
 
 #include "tests/harness/helpers.h"

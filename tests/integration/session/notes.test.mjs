@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Client, Recorder, sleep } from '../harness/pages/lab.mjs';
+import { build, Client, Recorder, sleep } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 const QUIET = ['--screen', 'none', '--input', 'none', '--sound', 'tone'];

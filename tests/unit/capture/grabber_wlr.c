@@ -1,4 +1,4 @@
-/* The Wayland grabber with a scripted compositor, valid and not. With a real one: tests/integration/wayland.c. */
+/* The Wayland grabber with a scripted compositor, valid and not. With a real one: tests/integration/capture/wayland.c. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/compositor.h"

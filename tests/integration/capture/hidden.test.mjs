@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Desktop, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/pages/lab.mjs';
+import { Desktop, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../../harness/pages/lab.mjs';
 
 const WIDTH = 640;
 const HEIGHT = 480;

@@ -1,6 +1,6 @@
 /* The pages over HTTP: requests of a connection and their answers, and the files that there are. */
 
-#include "tests/unit/transport.h"
+#include "tests/unit/daemon/transport.h"
 
 #include "daemon/access/access.h"
 

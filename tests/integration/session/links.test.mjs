@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { Client, hello, QUIET, RawSocket, Recorder, until } from '../harness/pages/lab.mjs';
+import { Client, hello, QUIET, RawSocket, Recorder, until } from '../../harness/pages/lab.mjs';
 
 const ROLES = ['moderate', 'live', 'library'];
 

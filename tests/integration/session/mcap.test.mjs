@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { crc32 } from '@foxglove/crc';
 import { McapIndexedReader, McapStreamReader, McapWriter } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
-import { bestOf, build, Desktop, record, Recorder, sleep } from '../harness/pages/lab.mjs';
+import { bestOf, build, Desktop, record, Recorder, sleep } from '../../harness/pages/lab.mjs';
 
 let desktop;
 let recorder;
@@ -419,7 +419,7 @@ test('files by @mcap/core are read, with and without every optional part', async
 });
 
 test('files of every format version are read as they were then', async () => {
-  const data = new URL('../data/', import.meta.url).pathname;
+  const data = new URL('../../data/', import.meta.url).pathname;
   for (const version of (await readdir(data)).filter((name) => name.startsWith('format-')))
     for (const kind of await readdir(join(data, version))) {
       const folder = join(data, version, kind);

@@ -6,7 +6,7 @@ import { copyFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, Client, Recorder, sleep, until } from '../harness/pages/lab.mjs';
+import { build, Client, Recorder, sleep, until } from '../../harness/pages/lab.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'uxrec-consent-'));
 const SCREEN = 8, SOUND = 16, LEVELS = 17;

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Recorder, build, sleep, until } from '../harness/pages/lab.mjs';
+import { Recorder, build, sleep, until } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 

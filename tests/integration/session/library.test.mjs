@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Client, Recorder, build, end, root, sleep, start, until } from '../harness/pages/lab.mjs';
+import { Client, Recorder, build, end, root, sleep, start, until } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 const uxrec = join(build, 'uxrec');

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Desktop, hello, isLong, RawSocket, Recorder, sleep, until, watchLive } from '../harness/pages/lab.mjs';
+import { build, Desktop, hello, isLong, RawSocket, Recorder, sleep, until, watchLive } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 const COUNT = isLong ? 1000 : 300;

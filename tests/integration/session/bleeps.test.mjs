@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { RawSocket, record, Recorder, sleep, until } from '../harness/pages/lab.mjs';
+import { RawSocket, record, Recorder, sleep, until } from '../../harness/pages/lab.mjs';
 
 let recorder;
 let session;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
-import { Client, field, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/pages/lab.mjs';
+import { Client, field, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../../harness/pages/lab.mjs';
 
 let recorder;
 let session;

@@ -7,7 +7,7 @@ import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, write
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, Client, record, Recorder, root, sleep, until } from '../harness/pages/lab.mjs';
+import { build, Client, record, Recorder, root, sleep, until } from '../../harness/pages/lab.mjs';
 
 const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
 /* bounds for a loaded machine; faults take tens of seconds */

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Client, Recorder } from '../harness/pages/lab.mjs';
+import { build, Client, Recorder } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 

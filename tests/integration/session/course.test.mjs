@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, end, Recorder, sleep, start, until } from '../harness/pages/lab.mjs';
+import { build, end, Recorder, sleep, start, until } from '../../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 const QUIET = ['--screen', 'none', '--input', 'none', '--sound', 'tone'];

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, isLong } from '../harness/pages/lab.mjs';
-import { metricsOf } from '../harness/pages/oracle.mjs';
+import { build, isLong } from '../../harness/pages/lab.mjs';
+import { metricsOf } from '../../harness/pages/oracle.mjs';
 
 const run = promisify(execFile);
 /* every act is synced */

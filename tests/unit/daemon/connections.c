@@ -1,6 +1,6 @@
 /* Rules of the server's connections: places, hello, messages of each role, queues, the live stream. */
 
-#include "tests/unit/transport.h"
+#include "tests/unit/daemon/transport.h"
 
 #include "daemon/access/access.h"
 #include "protocol/base/clock.h"
