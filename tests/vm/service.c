@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <systemd/sd-login.h>
 
 #define ALICE 4001 /* on tty1 */
 #define BOB   4002 /* on tty2 */
@@ -61,12 +62,19 @@ static bool shell(const char *commands)
 	return false;
 }
 
+/* Alice's session is on console 1, Bob's on console 2. Returns once logind knows, too, which may be later. */
 static void bring_to_front(int console)
 {
 	_autoclose_ int fd = open("/dev/tty0", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	uid_t active = 0, wanted = console == 1 ? ALICE : BOB;
 
 	check(fd >= 0 && ioctl(fd, VT_ACTIVATE, console) == 0 &&
 		ioctl(fd, VT_WAITACTIVE, console) == 0);
+	for (int i = 0; i < 600 && active != wanted; i++) {
+		usleep(i > 0 ? 100000 : 0);
+		sd_seat_get_active("seat0", NULL, &active);
+	}
+	check(active == wanted);
 }
 
 static struct libevdev_uinput *make_keyboard(const char *name)
