@@ -1,5 +1,6 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for existing sessions, without a recorder. */
 
+#include "daemon/access/requests.h"
 #include "daemon/library/library.h"
 #include "daemon/net/server.h"
 #include "protocol/base/clock.h"
@@ -39,7 +40,7 @@ static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *
 {
 	struct player *player = user;
 
-	if (library_answers(message)) {
+	if (request_kind(message->body_case)->owner != REQUEST_OF_RECORDER) {
 		library_handle(player->library, peer, message);
 		return;
 	}

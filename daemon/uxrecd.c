@@ -6,6 +6,7 @@
 #include "daemon/station/control.h"
 #include "daemon/library/library.h"
 #include "daemon/access/links.h"
+#include "daemon/access/requests.h"
 #include "daemon/options.h"
 #include "daemon/net/server.h"
 #include "daemon/station/station.h"
@@ -50,7 +51,8 @@ struct daemon {
 	struct access access;
 	struct tickets tickets;
 	struct identity identity;
-	char page_marker[16]; /* in the titles of the moderator's pages */
+	struct principal user; /* of the control socket: this user */
+	char page_marker[16];  /* in the titles of the moderator's pages */
 	struct live live;
 	struct library *library;
 	struct server *server;
@@ -77,7 +79,7 @@ static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *
 {
 	struct daemon *daemon = user;
 
-	if (library_answers(message))
+	if (request_kind(message->body_case)->owner != REQUEST_OF_RECORDER)
 		library_handle(daemon->library, peer, message);
 	else
 		jobs_submit(daemon->requests, daemon->server, peer, message);
@@ -171,15 +173,6 @@ static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, co
 		server_broadcast_moderators(daemon->server, &conducted.base);
 }
 
-/* an answer with a status supersedes the previous one */
-static unsigned answer_kind(const Uxrec__ClientMessage *message)
-{
-	return message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
-			message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE
-		? message->body_case
-		: 0;
-}
-
 static void on_answered(struct station_request *base, struct packet *answer, bool changed)
 {
 	struct request *request = (struct request *)base;
@@ -187,9 +180,11 @@ static void on_answered(struct station_request *base, struct packet *answer, boo
 	struct job *job = request->job;
 
 	if (answer)
-		server_send_newest(daemon->server, job->peer, answer, answer_kind(job->message));
+		server_send_newest(daemon->server, job->peer, answer,
+			request_kind(job->message->body_case)->newest ? job->message->body_case
+								      : 0);
 	if (changed) {
-		announce(daemon, job->message, job->peer->name, job->peer->principal);
+		announce(daemon, job->message, job->peer->principal.name, job->peer->principal.id);
 		broadcast_status(daemon);
 	}
 	job_free(job);
@@ -213,8 +208,7 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 	}
 	*request = (struct request){
 		.base = {.message = job->message,
-			.author = job->peer->name,
-			.principal = job->peer->principal,
+			.principal = &job->peer->principal,
 			.answered = on_answered},
 		.daemon = daemon,
 		.job = job,
@@ -477,7 +471,7 @@ static int start_control(struct daemon *daemon, struct error *reterr)
 	const struct control_options wanted = {
 		.path = daemon->options.control,
 		.station = daemon->station,
-		.principal = daemon->identity.user,
+		.principal = &daemon->user,
 		.keyring = daemon->access.keyring,
 		.changed = on_command,
 		.make_link = make_link,
@@ -504,6 +498,9 @@ static int start(struct daemon *daemon, struct error *reterr)
 	int r = prepare_library(options, reterr);
 	bool has_identity = identity_load(&daemon->identity, &error) == 0;
 
+	daemon->user = (struct principal){
+		.role = UXREC__ROLE__ROLE_MODERATOR, .name = "moderator", .identified = true};
+	memcpy(daemon->user.id, daemon->identity.user, sizeof(daemon->user.id));
 	if (!has_identity)
 		log_warning("ids of this station: %s; this run uses new ids", error.text);
 	if (r == 0)

@@ -103,29 +103,3 @@ bool access_origin_is_ours(const struct access *access, const char *origin, cons
 	return strncasecmp(origin, "https://", 8) == 0 && same_host(origin + 8, host, ":443") &&
 		is_allowed(access, host, name_length(host));
 }
-
-bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message)
-{
-	const unsigned observer = 1u << UXREC__ROLE__ROLE_OBSERVER;
-	const unsigned reviewer = 1u << UXREC__ROLE__ROLE_REVIEWER;
-	const unsigned moderator = 1u << UXREC__ROLE__ROLE_MODERATOR;
-	unsigned roles;
-
-	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_HELLO:
-	case UXREC__CLIENT_MESSAGE__BODY_PING:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: roles = observer | reviewer | moderator; break;
-	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE: roles = observer | moderator; break;
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
-	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
-	case UXREC__CLIENT_MESSAGE__BODY_READ:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
-	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: roles = reviewer | moderator; break;
-	default: roles = moderator; break;
-	}
-	return roles >> role & 1;
-}

@@ -37,6 +37,3 @@ bool access_host_is_ours(const struct access *access, const char *host);
  * @param origin, host  NULL when the request has none
  */
 bool access_origin_is_ours(const struct access *access, const char *origin, const char *host);
-
-/** True when a role may send this message. */
-bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message);

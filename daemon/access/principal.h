@@ -1,8 +1,21 @@
 #pragma once
 
+#include "daemon/access/links_file.h"
 #include "protocol/limits.h"
 #include "protocol/packet.h"
 #include "protocol/wire.pb-c.h"
+
+/**
+ * Who asks: made once, of the hello of a connection, of the user of the control socket, or for the recorder's own acts.
+ * Constant from then on. What it may do is decided by its role alone: see requests.h and act_policy.h.
+ */
+struct principal {
+	Uxrec__Role role;
+	char name[NAME_LIMIT_BYTES + 1]; /* for display; the author of its acts */
+	char id[33];                     /* 32 hex digits: the principal of its acts */
+	bool identified;                 /* its hello had an identity: it has its own layer */
+	char link[LINK_ID_BYTES];        /* of its key; "": it came by no link */
+};
 
 /**
  * One authenticated connection of a browser, as held by other threads: it may be gone by the time they answer.
@@ -13,18 +26,10 @@ struct peer {
 	_Atomic bool closed;
 	_Atomic bool overflowed; /* backlog too long: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and unsent */
-	Uxrec__Role role;            /* constant, like the fields below */
-	char name[NAME_LIMIT_BYTES + 1];
-	char principal[33]; /* of its acts: 32 hex digits, derived from its hello */
-	bool identified;    /* its hello had an identity: it has its own layer */
+	struct principal principal;
 };
 
-/**
- * @param principal   32 hex digits
- * @param identified  derived from an identity rather than the name
- * @return a peer with one reference, or NULL
- */
-struct peer *peer_create(
-	Uxrec__Role role, const char *name, const char *principal, bool identified);
+/** @param principal  is copied @return a peer with one reference, or NULL */
+struct peer *peer_create(const struct principal *principal);
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer *peer);

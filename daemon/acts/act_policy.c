@@ -29,14 +29,15 @@ static int refuse_kind(Uxrec__Role role, struct error *reterr)
 		role == UXREC__ROLE__ROLE_REVIEWER ? ", and bleeps," : "");
 }
 
-void act_policy_sign(const struct peer *peer, Uxrec__Act *act)
+void act_policy_sign(const struct principal *principal, Uxrec__Act *act)
 {
-	act->author = (char *)peer->name;
-	act->principal = (char *)peer->principal;
+	act->author = (char *)principal->name;
+	act->principal = (char *)principal->id;
 	act->act_id = act->session_uuid = (char *)"";
 	act->layer_principal =
-		(char *)(peer->identified && layer_kind(act->layer) == LAYER_CODER ? peer->principal
-										   : "");
+		(char *)(principal->identified && layer_kind(act->layer) == LAYER_CODER
+				? principal->id
+				: "");
 }
 
 static int refuse_but_notes(struct error *reterr)
@@ -58,18 +59,18 @@ static int check_window(const Uxrec__Act *act, enum act_window window, struct er
 	return 0;
 }
 
-int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_window window,
-	struct error *reterr)
+int act_policy_check(const struct principal *principal, const Uxrec__Act *act,
+	enum act_window window, struct error *reterr)
 {
 	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
 	int r;
 
-	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+	if (principal->role != UXREC__ROLE__ROLE_MODERATOR &&
 		uxrec__act__get_packed_size(act) > PEER_ACT_LIMIT_BYTES)
 		return error_set(
 			reterr, -EFBIG, "that is longer than %d bytes", PEER_ACT_LIMIT_BYTES);
 
-	switch (peer->role) {
+	switch (principal->role) {
 	case UXREC__ROLE__ROLE_MODERATOR: return 0;
 	case UXREC__ROLE__ROLE_OBSERVER:
 		r = check_window(act, window, reterr);
@@ -82,32 +83,33 @@ int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_wi
 				"acts of the live session cannot be changed: a reviewer has a "
 				"layer of their own");
 	}
-	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_put(peer->role, act))
-		return refuse_kind(peer->role, reterr);
+	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_put(principal->role, act))
+		return refuse_kind(principal->role, reterr);
 	return 0;
 }
 
 /* Only reviewers change acts of others, except bleeps. */
-static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
+static bool is_theirs(const struct principal *principal, const Uxrec__Act *before)
 {
-	if (peer->role == UXREC__ROLE__ROLE_MODERATOR ||
-		(peer->role == UXREC__ROLE__ROLE_REVIEWER &&
+	if (principal->role == UXREC__ROLE__ROLE_MODERATOR ||
+		(principal->role == UXREC__ROLE__ROLE_REVIEWER &&
 			before->body_case != UXREC__ACT__BODY_BLEEP))
 		return true;
-	return *before->principal ? strcmp(before->principal, peer->principal) == 0
-				  : strcmp(before->author, peer->name) == 0;
+	return *before->principal ? strcmp(before->principal, principal->id) == 0
+				  : strcmp(before->author, principal->name) == 0;
 }
 
 /* After a rename, both the old and the new name of the own layer are accepted. */
-static bool keeps_layer(const struct peer *peer, const Uxrec__Act *act, const Uxrec__Act *before)
+static bool keeps_layer(
+	const struct principal *principal, const Uxrec__Act *act, const Uxrec__Act *before)
 {
 	if (strcmp(before->layer, act->layer) == 0)
 		return true;
 	return layer_kind(act->layer) == LAYER_CODER && layer_kind(before->layer) == LAYER_CODER &&
-		strcmp(before->layer_principal, peer->principal) == 0;
+		strcmp(before->layer_principal, principal->id) == 0;
 }
 
-static int check_change(const struct peer *peer, const Uxrec__Act *act,
+static int check_change(const struct principal *principal, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr)
 {
 	const Uxrec__Act *before = annotations_find(context->log, act->id);
@@ -116,16 +118,16 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 		return before ? error_set(reterr, -EEXIST, "the id is already in use") : 0;
 	if (!before)
 		return error_set(reterr, -ENOENT, "the act to be changed does not exist");
-	if (!keeps_layer(peer, act, before) ||
+	if (!keeps_layer(principal, act, before) ||
 		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change must keep kind and layer");
 	/* a removal has no body: check the act it removes */
-	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_put(peer->role, before))
-		return refuse_kind(peer->role, reterr);
-	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == ACT_WINDOW_NOTES &&
+	if (principal->role != UXREC__ROLE__ROLE_MODERATOR && !may_put(principal->role, before))
+		return refuse_kind(principal->role, reterr);
+	if (principal->role == UXREC__ROLE__ROLE_OBSERVER && context->window == ACT_WINDOW_NOTES &&
 		before->body_case != UXREC__ACT__BODY_NOTE)
 		return refuse_but_notes(reterr);
-	if (is_theirs(peer, before))
+	if (is_theirs(principal, before))
 		return 0;
 	return error_set(reterr, -EACCES,
 		before->body_case == UXREC__ACT__BODY_BLEEP
@@ -143,15 +145,15 @@ struct act_context act_context_of(const struct session *session)
 	return context;
 }
 
-int act_policy_check_against(const struct peer *peer, const Uxrec__Act *act,
+int act_policy_check_against(const struct principal *principal, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr)
 {
 	int r;
 
-	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+	if (principal->role != UXREC__ROLE__ROLE_MODERATOR &&
 		annotations_size_bytes(context->log) > ANNOTATIONS_PEERS_BYTES)
 		return error_set(reterr, -EFBIG,
 			"this session's log is full: only the moderator can add to it");
-	r = check_change(peer, act, context, reterr);
+	r = check_change(principal, act, context, reterr);
 	return r == 0 ? act_context_check(context, act, reterr) : r;
 }

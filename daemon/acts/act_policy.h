@@ -10,7 +10,7 @@
  * for clients without an identity. The log sets the act's id and session; values sent by the client are
  * ignored.
  */
-void act_policy_sign(const struct peer *peer, Uxrec__Act *act);
+void act_policy_sign(const struct principal *principal, Uxrec__Act *act);
 
 /** Which acts of observers a session accepts. */
 enum act_window {
@@ -25,8 +25,8 @@ enum act_window {
  *
  * @return 0, or -EACCES with the reason
  */
-int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_window window,
-	struct error *reterr);
+int act_policy_check(const struct principal *principal, const Uxrec__Act *act,
+	enum act_window window, struct error *reterr);
 
 /** Session referred to by an act. */
 struct act_context {
@@ -57,5 +57,5 @@ int act_context_check(
  *
  * @return 0, -EACCES, -EBUSY, -EEXIST, -ENOENT, -ERANGE or -EINVAL, with the reason
  */
-int act_policy_check_against(const struct peer *peer, const Uxrec__Act *act,
+int act_policy_check_against(const struct principal *principal, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr);

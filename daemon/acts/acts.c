@@ -31,15 +31,16 @@ struct acts {
 	struct open_log open[OPEN_LOGS];   /* of the thread `recorded` */
 };
 
-/* ---- storing ---- */
+/* ---- the way of an act ---- */
 
-void acts_announce(struct server *server, const char *session, const Uxrec__Act *act)
+/* To all peers that have the session open or watch it. */
+static void announce(struct acts *acts, const char *session, const Uxrec__Act *act)
 {
 	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
 
 	stored.session = (char *)session;
 	stored.act = (Uxrec__Act *)act;
-	server_broadcast(server, session, &stored.base);
+	server_broadcast(acts->server, session, &stored.base);
 }
 
 static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *act)
@@ -53,11 +54,12 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 
 /* After a withdrawal only moderators add acts: corrections and removals. */
 static int check_consent(
-	const struct peer *peer, const struct annotations *log, struct error *reterr)
+	const struct principal *principal, const struct annotations *log, struct error *reterr)
 {
 	_destroy_(consent) struct consent *consent = NULL;
-	int r = peer->role == UXREC__ROLE__ROLE_MODERATOR ? 0
-							  : consent_create(&consent, log, NULL, "");
+	int r = principal->role == UXREC__ROLE__ROLE_MODERATOR
+		? 0
+		: consent_create(&consent, log, NULL, "");
 
 	if (r < 0)
 		return error_set(reterr, r, "out of memory");
@@ -66,80 +68,90 @@ static int check_consent(
 		: 0;
 }
 
-static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
-	struct annotations *log, const struct act_context *context, struct error *reterr)
+/* With the log's lock held. */
+static int append(struct acts *acts, const struct principal *principal,
+	const struct act_session *session, Uxrec__Act *act, struct annotations *log,
+	const struct act_context *context, const Uxrec__Act **ret_stored, struct error *reterr)
 {
-	const char *session = job->message->put_act->session;
-	const Uxrec__Act *stored, *before;
+	const Uxrec__Act *before;
 	int r = annotations_refresh(log);
 
 	if (r < 0)
 		return error_set(reterr, r, "the annotation log cannot be read: %s", strerror(-r));
-	r = check_consent(job->peer, log, reterr);
+	r = check_consent(principal, log, reterr);
 	if (r < 0)
 		return r;
 	before = annotations_find(log, act->id);
 	if (before && act->kind != UXREC__ACT__KIND__KIND_ADD)
 		act->layer_principal = before->layer_principal;
-	r = act_policy_check_against(job->peer, act, context, reterr);
+	r = act_policy_check_against(principal, act, context, reterr);
 	if (r == 0)
-		r = annotations_append(log, act, &stored, reterr);
-	if (r < 0)
+		r = annotations_append(log, act, ret_stored, reterr);
+	if (r < 0 || !acts->live)
 		return r;
-	if (acts->live)
-		live_push_act(acts->live, session, annotations_appended(log));
+	live_push_act(acts->live, session->id, annotations_appended(log));
 	/* before anybody is notified */
-	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act)))
-		live_apply_consent(acts->live, session, log);
-	answer(acts, job, stored);
-	acts_announce(acts->server, session, stored);
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act))
+		live_apply_consent(acts->live, session->id, log);
 	return 0;
 }
 
-static enum act_window window_of(
-	const struct acts *acts, const struct job *job, const struct open_log *recorded)
+static enum act_window window_of(const struct acts *acts, const struct principal *principal,
+	const struct act_session *session)
 {
-	if (!recorded)
+	if (session->running)
 		return ACT_WINDOW_RUNNING;
-	return acts->live &&
-			live_accepts_notes(
-				acts->live, job->message->put_act->session, job->peer->principal)
+	return acts->live && live_accepts_notes(acts->live, session->id, principal->id)
 		? ACT_WINDOW_NOTES
 		: ACT_WINDOW_CLOSED;
 }
 
-/* @param recorded  NULL: the log of the running session */
-static int store(struct acts *acts, const struct job *job, struct session_log *log,
-	const struct open_log *recorded, struct error *reterr)
+int acts_add(struct acts *acts, const struct principal *principal,
+	const struct act_session *session, Uxrec__Act *act, const struct job *job,
+	struct error *reterr)
 {
-	struct act_context context = {
-		.study = session_log_study(log), .window = window_of(acts, job, recorded)};
-	Uxrec__Act act = *job->message->put_act->act;
-	struct annotations *annotations;
+	struct act_context context = {.study = session_log_study(session->log),
+		.begin_ns = session->begin_ns,
+		.end_ns = session->end_ns,
+		.window = window_of(acts, principal, session)};
+	const Uxrec__Act *stored = NULL;
+	struct annotations *log;
 	int r;
 
-	act_policy_sign(job->peer, &act);
+	act_policy_sign(principal, act);
 	/* a removal has no body */
-	if (act.kind == UXREC__ACT__KIND__KIND_REMOVE)
-		act.body_case = UXREC__ACT__BODY__NOT_SET;
-	r = message_check_typed(&act.base, reterr);
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE)
+		act->body_case = UXREC__ACT__BODY__NOT_SET;
+	r = message_check_typed(&act->base, reterr);
 	if (r == 0)
-		r = act_policy_check(job->peer, &act, context.window, reterr);
+		r = act_policy_check(principal, act, context.window, reterr);
 	if (r == 0)
-		r = act_check(&act, reterr);
+		r = act_check(act, reterr);
 	if (r < 0)
 		return r;
-	if (recorded) {
-		context.begin_ns = recorded->begin_ns;
-		context.end_ns = recorded->end_ns;
-	} else {
+	if (session->running) {
 		live_span(acts->live, &context.begin_ns, &context.now_ns);
 		context.paused_ns = live_paused_ns(acts->live);
 	}
-	context.log = annotations = session_log_lock(log);
-	r = append(acts, job, &act, annotations, &context, reterr);
-	session_log_unlock(log);
+	context.log = log = session_log_lock(session->log);
+	r = append(acts, principal, session, act, log, &context, &stored, reterr);
+	if (r == 0) {
+		if (job)
+			answer(acts, job, stored);
+		announce(acts, session->id, stored);
+	}
+	session_log_unlock(session->log);
 	return r;
+}
+
+/* ---- acts of peers ---- */
+
+static int put(struct acts *acts, const struct job *job, const struct act_session *session,
+	struct error *reterr)
+{
+	Uxrec__Act act = *job->message->put_act->act;
+
+	return acts_add(acts, &job->peer->principal, session, &act, job, reterr);
 }
 
 static void refuse(struct acts *acts, const struct job *job, int r, const struct error *error)
@@ -169,7 +181,10 @@ static bool work_running(void *user, struct job *job)
 		forward(acts, job);
 		return false;
 	}
-	r = store(acts, job, log, NULL, &error);
+	r = put(acts, job,
+		&(struct act_session){
+			.id = job->message->put_act->session, .log = log, .running = true},
+		&error);
 	if (r < 0)
 		refuse(acts, job, r, &error);
 	return false;
@@ -235,7 +250,12 @@ static int store_recorded(struct acts *acts, const struct job *job, struct error
 	if (r < 0)
 		return r;
 	open->used_ns = clock_now_ns();
-	r = store(acts, job, open->log, open, reterr);
+	r = put(acts, job,
+		&(struct act_session){.id = id,
+			.log = open->log,
+			.begin_ns = open->begin_ns,
+			.end_ns = open->end_ns},
+		reterr);
 	/* on file errors close the log: the next act reopens it */
 	if (r < 0 && r != -EACCES && r != -EINVAL && r != -EILSEQ && r != -EEXIST && r != -ENOENT &&
 		r != -ERANGE)

@@ -1,14 +1,25 @@
 #pragma once
 
+#include "daemon/net/jobs.h"
 #include "daemon/net/server.h"
 #include "daemon/record/live.h"
 
 /**
- * Stores the acts of peers, in its own threads: one for the running session, whose log is the station's and
- * stays open, one for all other sessions. Neither reading session files nor opening another session delays an
- * act of the running one.
+ * The one way of acts into the logs of sessions, whoever makes them: rights, validity and references are checked, the
+ * act is appended, recorded, and announced.
+ *
+ * Acts of peers have threads of their own: one for the running session, whose log is the station's and stays open, one
+ * for all other sessions. Neither reading session files nor opening another session delays an act of the running one.
  */
 struct acts;
+
+/** The session of an act. */
+struct act_session {
+	const char *id;
+	struct session_log *log;
+	bool running;             /* its span and its pause are those of struct live */
+	int64_t begin_ns, end_ns; /* of another one, as in struct act_context */
+};
 
 /**
  * @param ret     set on success; free with acts_destroy()
@@ -23,8 +34,16 @@ void acts_set_server(struct acts *acts, struct server *server);
 /** Store the act of a PutAct asynchronously, and answer; takes over the message. Any thread; never blocks. */
 void acts_handle(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message);
 
-/** Broadcast a stored act to all peers that have its session open or watch it. Any thread. */
-void acts_announce(struct server *server, const char *session, const Uxrec__Act *act);
+/**
+ * Add an act to the log of its session. Any thread.
+ *
+ * @param act  its signature is set; nothing of it is kept
+ * @param job  answered with the stored act before it is announced; NULL: none
+ * @return 0, or a negative errno of act_policy_check_against() or annotations_append(), with the reason
+ */
+int acts_add(struct acts *acts, const struct principal *principal,
+	const struct act_session *session, Uxrec__Act *act, const struct job *job,
+	struct error *reterr);
 
 /** Drop pending acts. @return like worker_stop() */
 int acts_stop(struct acts *acts, int64_t deadline_ns);

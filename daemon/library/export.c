@@ -78,7 +78,8 @@ static int offer_film(struct library *library, const struct job *job, struct err
 		return r;
 	folder = realpath(library->folder, NULL);
 	if (asprintf(&path, "%s/%s",
-		    job->peer->role == UXREC__ROLE__ROLE_MODERATOR && folder ? folder : "LIBRARY",
+		    job->peer->principal.role == UXREC__ROLE__ROLE_MODERATOR && folder ? folder
+										       : "LIBRARY",
 		    id) < 0)
 		path = NULL;
 	buf_put(&command, "uxrec export ", 13);
@@ -139,6 +140,6 @@ int library_export(struct library *library, const struct job *job, struct error 
 	if (r < 0)
 		return r;
 	log_info("session %s: %s exported for %s", asked->session,
-		way_out_needs(extract_way(part))->name, text_quote(job->peer->name).text);
+		way_out_needs(extract_way(part))->name, text_quote(job->peer->principal.name).text);
 	return send_file(library, job, part, &content, &notes);
 }

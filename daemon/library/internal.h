@@ -92,4 +92,4 @@ int library_export(struct library *library, const struct job *job, struct error 
 
 /* ---- studies.c ---- */
 
-int library_list_studies(struct library *library, const struct job *job);
+int library_list_studies(struct library *library, const struct job *job, struct error *reterr);

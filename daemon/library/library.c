@@ -2,8 +2,9 @@
 #include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 
-#include "daemon/acts/acts.h"
+#include "daemon/access/requests.h"
 #include "daemon/library/lists.h"
+#include "protocol/base/array.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
 #include "replay/metrics/metrics.h"
@@ -278,7 +279,7 @@ static int delete_session(struct library *library, const struct job *job, struct
 	library_close_sessions(library, asked->session);
 	r = session_delete(folder, asked->session, &removed, reterr);
 	log_info("session %s: deleted by %s: %u files%s", asked->session,
-		text_quote(job->peer->name).text, removed.files,
+		text_quote(job->peer->principal.name).text, removed.files,
 		r < 0 ? ", but not all of it" : "");
 	if (r < 0)
 		return r;
@@ -289,45 +290,37 @@ static int delete_session(struct library *library, const struct job *job, struct
 
 /* ---- the thread ---- */
 
-bool library_answers(const Uxrec__ClientMessage *message)
+typedef int handler_fn(struct library *library, const struct job *job, struct error *reterr);
+
+static int begin_list(struct library *library, const struct job *job, struct error *reterr)
 {
-	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
-	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
-	case UXREC__CLIENT_MESSAGE__BODY_READ:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
-	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
-	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
-	default: return false;
-	}
+	return lists_begin(library->lists, job->peer, job->message->request,
+		job->message->list_sessions->parts, reterr);
 }
+
+#define HANDLER(name) [UXREC__CLIENT_MESSAGE__BODY_##name]
+
+/* of the kinds that requests[] has for the library */
+static handler_fn *const handlers[] = {
+	HANDLER(LIST_SESSIONS) = begin_list,
+	HANDLER(LIST_STUDIES) = library_list_studies,
+	HANDLER(OPEN_SESSION) = answer_open,
+	HANDLER(READ) = library_begin_reading,
+	HANDLER(GET_TIMELINE) = answer_timeline,
+	HANDLER(GET_TRANSCRIPT) = get_transcript,
+	HANDLER(PUT_TRANSCRIPT) = put_transcript,
+	HANDLER(GET_METRICS) = answer_metrics,
+	HANDLER(EXPORT_SESSION) = library_export,
+	HANDLER(DELETE_SESSION) = delete_session,
+};
 
 static int do_job(struct library *library, const struct job *job, struct error *reterr)
 {
-	switch (job->message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
-		return lists_begin(library->lists, job->peer, job->message->request,
-			job->message->list_sessions->parts, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION: return answer_open(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_READ: return library_begin_reading(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
-		return get_transcript(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
-		return put_transcript(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
-		return delete_session(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
-		return library_export(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return library_list_studies(library, job);
-	default: return error_set(reterr, -EINVAL, "not a request for the library");
-	}
+	size_t kind = job->message->body_case;
+	handler_fn *handler = kind < ARRAY_SIZE(handlers) ? handlers[kind] : NULL;
+
+	return handler ? handler(library, job, reterr)
+		       : error_set(reterr, -EINVAL, "not a request for the library");
 }
 
 /* Do one request, then some work of earlier ones: neither waits for all of the other. */
@@ -345,15 +338,15 @@ static bool work(void *user, struct job *job)
 
 void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
 {
-	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
+	if (request_kind(message->body_case)->owner == REQUEST_OF_ACTS)
 		acts_handle(library->acts, peer, message);
 	else
 		jobs_submit(worker_jobs(library->reader), library->server, peer, message);
 }
 
-void library_announce_act(struct library *library, const char *session, const Uxrec__Act *act)
+struct acts *library_acts(struct library *library)
 {
-	acts_announce(library->server, session, act);
+	return library->acts;
 }
 
 void library_wake(struct library *library)

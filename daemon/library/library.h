@@ -1,5 +1,6 @@
 #pragma once
 
+#include "daemon/acts/acts.h"
 #include "daemon/net/server.h"
 #include "daemon/record/live.h"
 
@@ -34,14 +35,11 @@ DEFINE_DESTROY(library);
 /** Set the server for answers. Call before any request. */
 void library_set_server(struct library *library, struct server *server);
 
-/** @return true for messages answered by library_handle() */
-bool library_answers(const Uxrec__ClientMessage *message);
-
-/** Answer a message asynchronously, in one of the library's threads; takes it over. Any thread; never blocks. */
+/** Answer a message of REQUEST_OF_LIBRARY or REQUEST_OF_ACTS asynchronously, in one of the library's threads; takes it over. Any thread; never blocks. */
 void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message);
 
-/** Announce an act stored elsewhere to peers that have its session open. Any thread. */
-void library_announce_act(struct library *library, const char *session, const Uxrec__Act *act);
+/** The way of acts into sessions, owned by the library. */
+struct acts *library_acts(struct library *library);
 
 /** Call when a peer's backlog has drained, or the peer is gone. Any thread. */
 void library_wake(struct library *library);

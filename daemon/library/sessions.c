@@ -70,7 +70,7 @@ int library_gate_session(struct library *library, struct open_session *open,
 	size_t count = 0;
 	int r = session_refresh(session);
 
-	if (r == 0 && library->live && peer->role != UXREC__ROLE__ROLE_MODERATOR)
+	if (r == 0 && library->live && peer->principal.role != UXREC__ROLE__ROLE_MODERATOR)
 		r = live_copy_muted(library->live, session->id, &muted, &count);
 	if (r < 0)
 		return error_set(

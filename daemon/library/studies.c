@@ -118,11 +118,12 @@ bool library_studies_hide(struct library *library)
 	return hides;
 }
 
-int library_list_studies(struct library *library, const struct job *job)
+int library_list_studies(struct library *library, const struct job *job, struct error *reterr)
 {
 	_cleanup_(studies_finish) struct studies studies = {0};
 	Uxrec__StudyList list = UXREC__STUDY_LIST__INIT;
 
+	(void)reterr;
 	collect_all(library, &studies);
 	list.studies = studies.entries;
 	list.n_studies = studies.count;

@@ -1,5 +1,8 @@
 #include "daemon/net/jobs.h"
 
+#include "daemon/access/requests.h"
+#include "protocol/base/cleanup.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -141,14 +144,22 @@ void jobs_destroy(struct jobs *jobs)
 
 /* ---- superseded requests ---- */
 
-static bool same_metrics(const Uxrec__GetMetrics *a, const Uxrec__GetMetrics *b)
+/* False when out of memory, too. */
+static bool same_body(const Uxrec__ClientMessage *a, const Uxrec__ClientMessage *b)
 {
-	bool same = strcmp(a->study, b->study) == 0 && strcmp(a->layer, b->layer) == 0 &&
-		a->n_sessions == b->n_sessions;
+	Uxrec__ClientMessage body_a = *a, body_b = *b;
+	_autofree_ uint8_t *bytes_a = NULL, *bytes_b = NULL;
+	size_t size_bytes;
 
-	for (size_t i = 0; same && i < a->n_sessions; i++)
-		same = strcmp(a->sessions[i], b->sessions[i]) == 0;
-	return same;
+	body_a.request = body_b.request = 0;
+	size_bytes = uxrec__client_message__get_packed_size(&body_a);
+	if (size_bytes != uxrec__client_message__get_packed_size(&body_b))
+		return false;
+	bytes_a = malloc(size_bytes);
+	bytes_b = malloc(size_bytes);
+	return bytes_a && bytes_b && uxrec__client_message__pack(&body_a, bytes_a) == size_bytes &&
+		uxrec__client_message__pack(&body_b, bytes_b) == size_bytes &&
+		memcmp(bytes_a, bytes_b, size_bytes) == 0;
 }
 
 /* True when @p b supersedes @p a: its sender no longer needs the answer to @p a. */
@@ -156,20 +167,12 @@ static bool is_replaced_by(const Uxrec__ClientMessage *a, const Uxrec__ClientMes
 {
 	if (a->body_case != b->body_case)
 		return false;
-	switch (a->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
-	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
-	case UXREC__CLIENT_MESSAGE__BODY_READ: return a->read->state && b->read->state;
-	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
-		return strcmp(a->open_session->session, b->open_session->session) == 0;
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
-		return strcmp(a->get_timeline->session, b->get_timeline->session) == 0;
-	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
-		return strcmp(a->get_transcript->session, b->get_transcript->session) == 0;
-	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
-		return same_metrics(a->get_metrics, b->get_metrics);
+	/* a player shows one moment */
+	if (a->body_case == UXREC__CLIENT_MESSAGE__BODY_READ)
+		return a->read->state && b->read->state;
+	switch (request_kind(a->body_case)->replaces) {
+	case REQUEST_REPLACES_ALL: return true;
+	case REQUEST_REPLACES_EQUAL: return same_body(a, b);
 	default: return false;
 	}
 }
@@ -200,7 +203,7 @@ static int push_locked(struct jobs *jobs, struct job *job, struct job **ret_repl
 		(lane->count >= PEER_JOBS_LIMIT ||
 			lane->size_bytes + job->size_bytes > PEER_BYTES_LIMIT))
 		return -EBUSY;
-	if (job->peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+	if (job->peer->principal.role != UXREC__ROLE__ROLE_MODERATOR &&
 		jobs->size_bytes + job->size_bytes > SUM_BYTES_LIMIT)
 		return -EBUSY;
 	if (!lane)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "daemon/access/requests.h"
 #include "daemon/net/assets.h"
 #include "daemon/net/http.h"
 #include "daemon/net/outbox.h"
@@ -87,6 +88,7 @@ struct client {
 	bool in_message;
 	struct buf message;
 	struct rate frames, bytes;
+	struct rate requests[REQUEST_RATE_END];
 	bool throttled; /* sends faster than its input is read */
 
 	/* outgoing */
@@ -105,12 +107,8 @@ struct client {
 	int64_t watermark_ns; /* last reported watermark */
 	char session[21];     /* session open or watched */
 	int64_t pinged_ns;
-	bool by_ticket;   /* hello had a ticket: the welcome carries the key */
-	Uxrec__Role role; /* QUEUED: from its hello, like the fields below */
-	char name[NAME_LIMIT_BYTES + 1];
-	char principal[33];
-	bool identified;
-	char link[LINK_ID_BYTES]; /* link of its key */
+	bool by_ticket;             /* hello had a ticket: the welcome carries the key */
+	struct principal principal; /* QUEUED, PEER: from its hello */
 	int64_t admitted_ns;
 	uint32_t behind_ms; /* from its last ping, like the fields below */
 	bool hidden, hears;
@@ -179,6 +177,8 @@ bool places_before_peer(struct server *server, Uxrec__Role role);
 /** Count a frame, or payload bytes. @return false: over the rate limit, the connection must end */
 bool places_count_frame(struct server *server, struct client *client);
 bool places_count_bytes(struct server *server, struct client *client, size_t bytes);
+/** Count a request. @return false: over the limit of its rate, it must be refused */
+bool places_count_request(struct client *client, enum request_rate rate);
 /** @return true when the connection is over its byte rate and must be read later */
 bool places_must_wait(struct client *client);
 /** Close connections until the total backlog of all peers is within its bound. */

@@ -122,51 +122,49 @@ static void watch_live(struct server *server, struct client *client)
 		live_left(live);
 	drop_kind(server, client, KIND_WATCH_BURST);
 	ask = hub_join(live->hub, &client->cursor,
-		client->peer->role == UXREC__ROLE__ROLE_MODERATOR, put_latched, &burst);
+		client->principal.role == UXREC__ROLE__ROLE_MODERATOR, put_latched, &burst);
 	client->live = true;
 	client->watermark_ns = 0;
 	pthread_mutex_lock(&live->lock);
 	snprintf(client->session, sizeof(client->session), "%s", live->session);
 	pthread_mutex_unlock(&live->lock);
-	live_add_watcher(live, client->principal);
+	live_add_watcher(live, client->principal.id);
 	live_joined(live, ask);
 }
 
 /* ---- receiving ---- */
 
-/* Names of roles are reserved. @param ret  buffer for a name */
-static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, const char *wanted)
+/* Names of roles are reserved. */
+static void set_name(struct principal *principal, const char *wanted)
 {
 	_autofree_ char *name = NULL;
 	bool good = name_normalise(&name, "name", wanted, NULL) == 0 &&
 		name_check("name", name, NULL) == 0 &&
-		(role == UXREC__ROLE__ROLE_MODERATOR ||
+		(principal->role == UXREC__ROLE__ROLE_MODERATOR ||
 			(strcasecmp(name, "moderator") != 0 && strcasecmp(name, "uxrecd") != 0));
 
-	snprintf(ret, NAME_LIMIT_BYTES + 1, "%s", good ? name : "observer");
+	snprintf(principal->name, sizeof(principal->name), "%s", good ? name : "observer");
 }
 
 /*
  * The prefixes of the digested text differ for identities and names, and a bare token is never digested: no
  * identity chosen by a client yields a principal of the other kind.
  */
-static void derive_principal(
-	const struct server *server, struct client *client, const char *identity)
+static void set_id(const struct server *server, struct principal *principal, const char *identity)
 {
 	char text[300];
 
-	client->identified = *identity != '\0';
-	if (client->identified && server->options.user_principal) {
-		memcpy(client->principal, server->options.user_principal,
-			sizeof(client->principal));
+	principal->identified = *identity != '\0';
+	if (principal->identified && server->options.user_principal) {
+		memcpy(principal->id, server->options.user_principal, sizeof(principal->id));
 		return;
 	}
-	if (client->identified)
+	if (principal->identified)
 		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
 	else
 		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s",
-			server->options.secret, (int)client->role, client->name);
-	transport_digest(text, client->principal);
+			server->options.secret, (int)principal->role, principal->name);
+	transport_digest(text, principal->id);
 }
 
 static void put_welcome(struct server *server, struct client *client)
@@ -174,16 +172,16 @@ static void put_welcome(struct server *server, struct client *client)
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
 	char key[KEY_BYTES];
 
-	welcome.role = client->role;
-	welcome.principal = client->principal;
+	welcome.role = client->principal.role;
+	welcome.principal = client->principal.id;
 	welcome.version = (char *)UXREC_VERSION;
 	welcome.recorder = server->options.live != NULL;
 	welcome.run = server->run;
 	if (client->by_ticket) {
-		keyring_present(server->options.access->keyring, client->role, key, NULL);
+		keyring_present(server->options.access->keyring, client->principal.role, key, NULL);
 		welcome.key = key;
 	}
-	if (client->role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
+	if (client->principal.role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
 		welcome.page_marker = (char *)server->options.page_marker;
 	put_message(server, client, 0, &welcome.base, 0);
 }
@@ -199,7 +197,7 @@ void peers_check_links(struct server *server)
 	server->links_revoked = false;
 	for (struct client *client = server->clients; client; client = client->next)
 		if ((client->state == CLIENT_PEER || client->state == CLIENT_QUEUED) &&
-			!keyring_is_valid(server->options.access->keyring, client->link))
+			!keyring_is_valid(server->options.access->keyring, client->principal.link))
 			close_revoked(server, client);
 }
 
@@ -208,23 +206,22 @@ int peer_admit(struct server *server, struct client *client)
 	struct keyring *keyring = server->options.access->keyring;
 
 	/* revoked while queued */
-	if (!keyring_is_valid(keyring, client->link))
+	if (!keyring_is_valid(keyring, client->principal.link))
 		return close_revoked(server, client);
-	if (!places_before_peer(server, client->role)) {
+	if (!places_before_peer(server, client->principal.role)) {
 		if (client->state != CLIENT_QUEUED)
 			client_set_state(server, client, CLIENT_QUEUED);
 		transport_pause(client, true);
 		return 0;
 	}
-	client->peer =
-		peer_create(client->role, client->name, client->principal, client->identified);
+	client->peer = peer_create(&client->principal);
 	if (!client->peer)
 		return -1;
 	server->peers++;
-	server->keys[client->role].connections++;
+	server->keys[client->principal.role].connections++;
 	client->received_ns = client->admitted_ns = clock_now_ns();
 	client_set_state(server, client, CLIENT_PEER);
-	keyring_used(keyring, client->link);
+	keyring_used(keyring, client->principal.link);
 	people_changed(server);
 	put_welcome(server, client);
 	return frames_resume(server, client);
@@ -233,27 +230,28 @@ int peer_admit(struct server *server, struct client *client)
 static int handle_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
 	struct keyring *keyring = server->options.access->keyring;
+	struct principal *principal = &client->principal;
 	enum keyring_status status =
-		keyring_find(keyring, hello->token, &client->role, client->link);
+		keyring_find(keyring, hello->token, &principal->role, principal->link);
 	char key[KEY_BYTES];
 
 	if (status == KEYRING_REVOKED)
 		return close_revoked(server, client);
 	if (status == KEYRING_UNKNOWN) {
-		client->role = server->options.tickets
+		principal->role = server->options.tickets
 			? tickets_redeem(server->options.tickets, hello->token)
 			: UXREC__ROLE__ROLE_UNSPECIFIED;
 		client->by_ticket = true;
-		keyring_present(keyring, client->role, key, client->link);
+		keyring_present(keyring, principal->role, key, principal->link);
 	}
-	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
+	if (principal->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
 			"the link is not valid: ask for the current one");
 	if (*hello->identity && !identity_id_is_valid(hello->identity))
 		return frames_close(server, client, CLOSE_BAD_RECORD,
 			"an identity is 32 hex digits: 0-9 and a-f");
-	set_peer_name(client->name, client->role, hello->name);
-	derive_principal(server, client, hello->identity);
+	set_name(principal, hello->name);
+	set_id(server, principal, hello->identity);
 	return peer_admit(server, client);
 }
 
@@ -270,7 +268,7 @@ static void answer_ping(
 	put_message(server, client, request, &pong.base, UXREC__SERVER_MESSAGE__BODY_PONG);
 }
 
-/* access_allows() restricts this to moderators. */
+/* requests[] restricts this to moderators. */
 static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
 {
 	Uxrec__ObserverLink link = UXREC__OBSERVER_LINK__INIT;
@@ -281,37 +279,72 @@ static void answer_observer_link(struct server *server, struct client *client, u
 	put_message(server, client, request, &link.base, 0);
 }
 
+/* @return 0, or -EACCES, -EBUSY or -EINVAL with the reason */
+static int check_request(struct client *client, Uxrec__ClientMessage *message, struct error *reterr)
+{
+	const struct request_kind *kind = request_kind(message->body_case);
+
+	if (!request_allows(kind, client->principal.role))
+		return error_set(reterr, -EACCES, "this link does not allow that");
+	if (!places_count_request(client, kind->rate))
+		return error_set(reterr, -EBUSY,
+			"too many requests of this kind in a short time: try again in a moment");
+	return names_normalise(&message->base, reterr);
+}
+
+/* Answers a request of the connection alone. */
+static void answer_request(
+	struct server *server, struct client *client, const Uxrec__ClientMessage *message)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_PING:
+		answer_ping(server, client, message->request, message->ping);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK:
+		answer_observer_link(server, client, message->request);
+		break;
+	default: break; /* a second hello */
+	}
+}
+
+/* Takes over the message. */
+static void hand_on(struct server *server, struct client *client, Uxrec__ClientMessage *message)
+{
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION)
+		snprintf(client->session, sizeof(client->session), "%s",
+			message->open_session->session);
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE && server->options.live)
+		watch_live(server, client);
+	server->options.handle_message(server->options.user, client->peer, message);
+}
+
+/* @return 0, or -1 to close */
+static int handle_first(struct server *server, struct client *client, Uxrec__ClientMessage *message)
+{
+	/* a bad name is replaced, like a missing one */
+	names_normalise(&message->base, NULL);
+	return message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
+		? handle_hello(server, client, message->hello)
+		: frames_close(server, client, CLOSE_BAD_TOKEN, "the first message must be hello");
+}
+
 /* Takes over the message. @return 0, or -1 to close */
 static int handle_message(
 	struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
 	struct error error;
-	int r = 0, bad_name = names_normalise(&message->base, &error);
+	int r = 0, refused;
 
 	if (!client->peer) {
-		r = message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
-			? handle_hello(server, client, message->hello)
-			: frames_close(server, client, CLOSE_BAD_TOKEN,
-				  "the first message must be hello");
+		r = handle_first(server, client, message);
 	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET) {
 		r = frames_close(server, client, CLOSE_BAD_RECORD, "a message without content");
-	} else if (!access_allows(client->peer->role, message)) {
-		server_fail(server, client->peer, message->request, -EACCES,
-			"this link does not allow that");
-	} else if (bad_name < 0) {
-		server_fail(server, client->peer, message->request, bad_name, error.text);
-	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PING) {
-		answer_ping(server, client, message->request, message->ping);
-	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK) {
-		answer_observer_link(server, client, message->request);
-	} else if (message->body_case != UXREC__CLIENT_MESSAGE__BODY_HELLO) {
-		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION)
-			snprintf(client->session, sizeof(client->session), "%s",
-				message->open_session->session);
-		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE &&
-			server->options.live)
-			watch_live(server, client);
-		server->options.handle_message(server->options.user, client->peer, message);
+	} else if ((refused = check_request(client, message, &error)) < 0) {
+		server_fail(server, client->peer, message->request, refused, error.text);
+	} else if (request_kind(message->body_case)->owner == REQUEST_OF_CONNECTION) {
+		answer_request(server, client, message);
+	} else {
+		hand_on(server, client, message);
 		return 0;
 	}
 	uxrec__client_message__free_unpacked(message, NULL);
@@ -438,9 +471,9 @@ void peer_leave(struct server *server, struct client *client)
 		packet_unref(steal_ptr(client->sending));
 	client->peer->closed = true;
 	server->peers--;
-	keyring_used(server->options.access->keyring, client->link);
+	keyring_used(server->options.access->keyring, client->principal.link);
 	people_changed(server);
-	server->keys[client->peer->role].connections--;
+	server->keys[client->principal.role].connections--;
 	if (client->live)
 		live_left(server->options.live);
 	client->live = false;
@@ -456,7 +489,7 @@ static bool concerns(
 	const struct client *client, const struct peer *peer, const char *session, Uxrec__Role role)
 {
 	if (client->state != CLIENT_PEER ||
-		(role != UXREC__ROLE__ROLE_UNSPECIFIED && role != client->peer->role))
+		(role != UXREC__ROLE__ROLE_UNSPECIFIED && role != client->principal.role))
 		return false;
 	if (peer)
 		return client->peer == peer;

@@ -10,9 +10,9 @@
 static void describe(const struct client *client, int64_t now_ns, Uxrec__People__Person *ret)
 {
 	*ret = (Uxrec__People__Person)UXREC__PEOPLE__PERSON__INIT;
-	ret->principal = client->peer->principal;
-	ret->name = client->peer->name;
-	ret->role = client->peer->role;
+	ret->principal = (char *)client->principal.id;
+	ret->name = (char *)client->principal.name;
+	ret->role = client->principal.role;
 	ret->since_s = (uint32_t)((now_ns - client->admitted_ns) / NS_PER_S);
 	ret->live = client->live;
 	ret->behind_ms = client->behind_ms;
@@ -39,7 +39,7 @@ static void send_people(struct server *server, int64_t now_ns)
 	}
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->state == CLIENT_PEER &&
-			client->peer->role == UXREC__ROLE__ROLE_MODERATOR)
+			client->principal.role == UXREC__ROLE__ROLE_MODERATOR)
 			peer_put(server, client, &people.base, KIND_PEOPLE);
 }
 

@@ -117,7 +117,7 @@ bool places_before_peer(struct server *server, Uxrec__Role role)
 	if (key->connections < places(server, key_places[role]))
 		return true;
 	for (struct client *client = server->clients; client; client = client->next)
-		if (client->state == CLIENT_PEER && client->peer->role == role &&
+		if (client->state == CLIENT_PEER && client->principal.role == role &&
 			(!found || client->received_ns < found->received_ns))
 			found = client;
 	if (found)
@@ -140,7 +140,7 @@ static struct client *heaviest(struct server *server, Uxrec__Role role)
 	struct client *found = NULL;
 
 	for (struct client *client = server->clients; client; client = client->next)
-		if (client->state == CLIENT_PEER && client->peer->role == role &&
+		if (client->state == CLIENT_PEER && client->principal.role == role &&
 			(!found || client->used_in_second > found->used_in_second))
 			found = client;
 	return found;
@@ -157,7 +157,7 @@ static bool charge_key(struct server *server, struct client *client, struct rate
 	client->used_in_second += cost / limit->burst;
 	if (rate_take(rate, limit, cost, now_ns))
 		return true;
-	other = heaviest(server, client->peer->role);
+	other = heaviest(server, client->principal.role);
 	log_limited(&server->floods, LOG_LEVEL_WARNING,
 		"server: one link's connections send too much: the one that sends most is closed");
 	if (!other || other == client)
@@ -182,7 +182,7 @@ bool places_count_frame(struct server *server, struct client *client)
 {
 	return charge_connection(server, &client->frames, &connection_frames, 1) &&
 		(client->state != CLIENT_PEER ||
-			charge_key(server, client, &server->keys[client->peer->role].frames,
+			charge_key(server, client, &server->keys[client->principal.role].frames,
 				&key_frames, 1));
 }
 
@@ -191,8 +191,15 @@ bool places_count_bytes(struct server *server, struct client *client, size_t byt
 	rate_drain(&client->bytes, &connection_bytes, clock_now_ns());
 	client->bytes.used += (double)bytes;
 	return client->state != CLIENT_PEER ||
-		charge_key(server, client, &server->keys[client->peer->role].bytes, &key_bytes,
+		charge_key(server, client, &server->keys[client->principal.role].bytes, &key_bytes,
 			(double)bytes);
+}
+
+bool places_count_request(struct client *client, enum request_rate rate)
+{
+	const struct rate_limit *limit = request_rate_limit(rate);
+
+	return !limit || rate_take(&client->requests[rate], limit, 1, clock_now_ns());
 }
 
 bool places_must_wait(struct client *client)
@@ -214,7 +221,7 @@ static struct client *largest(struct server *server, bool moderators)
 
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->state == CLIENT_PEER &&
-			(moderators || client->peer->role != UXREC__ROLE__ROLE_MODERATOR) &&
+			(moderators || client->principal.role != UXREC__ROLE__ROLE_MODERATOR) &&
 			(!found || buffered_bytes(client) > buffered_bytes(found)))
 			found = client;
 	return found;

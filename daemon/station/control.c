@@ -150,7 +150,6 @@ static void handle_request(struct connection *connection, Uxrec__ClientMessage *
 	}
 	*command = (struct command){
 		.request = {.message = message,
-			.author = "moderator",
 			.principal = control->options.principal,
 			.answered = on_answered},
 		.control = control,

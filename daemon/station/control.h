@@ -17,7 +17,8 @@ struct control_options {
 	const char *
 		path; /* of the socket; its folder is made when missing, and checked: see local.h */
 	struct station *station;
-	const char *principal;   /* for this user's commands */
+	const struct principal
+		*principal;      /* of this user, whose process alone can connect: see local.h */
 	struct keyring *keyring; /* for listing and revoking links */
 	/** Called when a message has changed the station's state. */
 	void (*changed)(void *user, const Uxrec__ClientMessage *message);

@@ -28,12 +28,12 @@ static void add_end_reason(struct station *station, const char *reason)
 
 	if (act_new_id(id) < 0)
 		return;
-	station_act_init(&act, id, "uxrecd");
+	station_act_init(&act, id);
 	act.body_case = UXREC__ACT__BODY_FINDING;
 	act.finding = &finding;
 	finding.at_ns = station_now_ns(station);
 	finding.text = (char *)reason;
-	if (station_add_act(station, &act, &error) < 0)
+	if (station_add_act(station, &station->self, &act, &error) < 0)
 		log_error("session %s: the reason of its end could not be recorded: %s",
 			station->recording.session, error.text);
 }
@@ -182,7 +182,7 @@ static int finish_capture(struct station *station, int r, struct error *error)
 	station_push_withdrawn_gaps(station);
 	if (station->state == STATE_PAUSED)
 		station_push_pause_gap(station, clock_now_ns());
-	if (station_end_course(station, "uxrecd", error) < 0)
+	if (station_end_course(station, &station->self, error) < 0)
 		log_error("session %s: %s", station->recording.session, error->text);
 	station_push_event(
 		station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, station->recording.end_reason);
@@ -223,14 +223,17 @@ int station_stop_now(struct station *station, const char *reason)
 }
 
 int station_stop_asked(
-	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr)
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	const Uxrec__Stop *stop = request->message->stop;
 	int r = 0;
 
+	if (station->state == STATE_IDLE && request->cancels_start)
+		return 0;
 	if (station->state == STATE_IDLE)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
 	if (station->state != STATE_WAITING)
-		r = station_end_task_for_stop(station, stop, author, reterr);
+		r = station_end_task_for_stop(station, stop, request->principal, reterr);
 	return r < 0 ? r : station_stop(station, "stopped by the moderator", reterr);
 }
 

@@ -121,6 +121,7 @@ struct background {
 
 struct station {
 	struct station_options options;
+	struct principal self; /* of the recorder's own acts */
 	enum state state;
 	struct station_request *request; /* being executed; NULL: none */
 	bool exits;              /* the program: nothing is run in the background any more */
@@ -177,34 +178,36 @@ int station_end_background(struct station *station, int64_t deadline_ns);
 int station_stop(struct station *station, const char *reason, struct error *reterr);
 /* Complete the files: see station_run(). @return 0, -EINPROGRESS: no room, or the error of writing them */
 int station_write_files(struct station *station, struct error *reterr);
-/* Stop at a moderator's request. Returns like station_stop(), or -EBUSY while a task without an outcome is
- * running. */
-int station_stop_asked(
-	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
-
 void station_push_pause_gap(struct station *station, int64_t to_ns);
 
-/* Tasks, interruptions and phases of a running session; each returns 0, or a negative errno with the reason. */
-int station_start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
-	struct error *reterr);
+/* Requests of the running session: see requests[] and station.c. Each returns 0, or a negative errno with the reason. */
+int station_start_task(
+	struct station *station, const struct station_request *request, struct error *reterr);
 /* Start the attempt now; the time since the task's start was reading. */
-int station_task_ready(struct station *station, const char *author, struct error *reterr);
-int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
-	struct error *reterr);
-/* Like station_end_task(), before a stop, whose message has the outcome of a running task. */
-int station_end_task_for_stop(
-	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
-int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
-	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr);
-int station_begin_interruption(struct station *station, const Uxrec__InterruptionBegin *wanted,
-	const char *author, struct error *reterr);
-int station_end_interruption(struct station *station, const char *author, struct error *reterr);
+int station_task_ready(
+	struct station *station, const struct station_request *request, struct error *reterr);
+int station_end_task(
+	struct station *station, const struct station_request *request, struct error *reterr);
+int station_begin_interruption(
+	struct station *station, const struct station_request *request, struct error *reterr);
+int station_end_interruption(
+	struct station *station, const struct station_request *request, struct error *reterr);
 int station_begin_phase(
-	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr);
+	struct station *station, const struct station_request *request, struct error *reterr);
+int station_tag_now(
+	struct station *station, const struct station_request *request, struct error *reterr);
+/* Returns like station_stop(), or -EBUSY while a task without an outcome is running. */
+int station_stop_asked(
+	struct station *station, const struct station_request *request, struct error *reterr);
+
+/* Like station_end_task(), before a stop, whose message has the outcome of a running task. */
+int station_end_task_for_stop(struct station *station, const Uxrec__Stop *stop,
+	const struct principal *principal, struct error *reterr);
+int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
+	Uxrec__Attempt__Failure failure, const struct principal *principal, struct error *reterr);
 /* End any running attempt, interruption and phase with the session; the outcome of an attempt stays unspecified. */
-int station_end_course(struct station *station, const char *author, struct error *reterr);
-int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
-	struct error *reterr);
+int station_end_course(
+	struct station *station, const struct principal *principal, struct error *reterr);
 
 /* Add an ended pause, for the time on task. @return 0 or -ENOMEM */
 int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns);
@@ -267,15 +270,15 @@ int64_t station_now_ns(const struct station *station);
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
 
-/* Add an act about the session: to the log and the recording, and announce it to all watchers. */
-int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr);
-/* Principal of a request's acts: of the recorder itself for NULL. */
-const char *station_principal(const struct station *station, const struct station_request *request);
+/* Add an act to the running session. */
+int station_add_act(struct station *station, const struct principal *principal, Uxrec__Act *act,
+	struct error *reterr);
 /* Initialise an act added live. @param id  is not copied */
-void station_act_init(Uxrec__Act *act, char *id, const char *author);
+void station_act_init(Uxrec__Act *act, char *id);
 
-/* Go from idle to starting, for the request being executed; a failure leaves no files behind. */
-int station_start(struct station *station, const Uxrec__Start *start, struct error *reterr);
+/* Go from idle to starting; a failure leaves no files behind. */
+int station_start(
+	struct station *station, const struct station_request *request, struct error *reterr);
 
 /* @param before  number of existing segments */
 int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
@@ -288,5 +291,6 @@ void station_forget_session(struct station *station);
 
 /* Answers as records; NULL when out of memory. */
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole);
-/* Run the doctor in the background. @return 0, or a negative errno with the reason */
-int station_start_doctor(struct station *station, struct error *reterr);
+/* Run the doctor in the background. */
+int station_start_doctor(
+	struct station *station, const struct station_request *request, struct error *reterr);

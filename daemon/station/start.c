@@ -183,7 +183,7 @@ int station_open_log(struct station *station, struct error *reterr)
  */
 static void find_ids(struct station *station, const struct station_request *request)
 {
-	const struct study_actor actor = {request->author, station_principal(station, request)};
+	const struct study_actor actor = {request->principal->name, request->principal->id};
 	_destroy_(study_log) struct study_log *log = NULL;
 	struct error error = {"no reason given"};
 	char *id;
@@ -225,7 +225,7 @@ static int add_session_info(
 	info.station_id = (char *)station->options.identity->station;
 	info.participant_ids = &participant_id;
 	info.n_participant_ids = *participant_id ? 1 : 0;
-	info.moderator = (char *)request->author;
+	info.moderator = (char *)request->principal->name;
 	info.pilot = request->message->start->pilot;
 	info.scope = consent.modalities;
 	info.n_scope = consent.n_modalities;
@@ -234,22 +234,20 @@ static int add_session_info(
 		tasks[info.n_planned_tasks++] = station->recording.study->tasks[i]->id;
 	if (act_new_id(id) < 0 || act_new_id(station->recording.consent_id) < 0)
 		return error_set(reterr, -EIO, "cannot get random numbers");
-	station_act_init(&act, id, request->author);
-	act.principal = (char *)station_principal(station, request);
+	station_act_init(&act, id);
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
 	act.session_info = &info;
-	r = station_add_act(station, &act, reterr);
+	r = station_add_act(station, request->principal, &act, reterr);
 	if (r < 0)
 		return r;
 	consent.participant = station->recording.participant;
 	consent.participant_id = station->recording.participant_id;
 	if (!*consent.text)
 		consent.text = station->recording.study->consent_text;
-	station_act_init(&act, station->recording.consent_id, request->author);
-	act.principal = (char *)station_principal(station, request);
+	station_act_init(&act, station->recording.consent_id);
 	act.body_case = UXREC__ACT__BODY_CONSENT;
 	act.consent = &consent;
-	return station_add_act(station, &act, reterr);
+	return station_add_act(station, request->principal, &act, reterr);
 }
 
 /*
@@ -383,7 +381,8 @@ static int finish_start(struct station *station, int r, struct error *error)
 	return 0;
 }
 
-int station_start(struct station *station, const Uxrec__Start *start, struct error *reterr)
+int station_start(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
 	int r;
 
@@ -394,7 +393,7 @@ int station_start(struct station *station, const Uxrec__Start *start, struct err
 				  "discard the rest with 'uxrec stop --discard'"
 				: "session %s is being recorded: stop it first",
 			station->recording.session);
-	r = check_start(station, start, reterr);
+	r = check_start(station, request->message->start, reterr);
 	if (r == 0) {
 		station->number++;
 		station->state = STATE_STARTING;

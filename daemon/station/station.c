@@ -1,6 +1,5 @@
 #include "daemon/station/internal.h"
 
-#include "daemon/acts/act_policy.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/reply.h"
@@ -88,42 +87,21 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 		station->recording.recorder, CHANNEL_GAPS, station->recording.paused_ns, &gap.base);
 }
 
-int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr)
+int station_add_act(struct station *station, const struct principal *principal, Uxrec__Act *act,
+	struct error *reterr)
 {
-	struct annotations *log = session_log_lock(station->recording.log);
-	const struct act_context context = {.log = log,
-		.study = session_log_study(station->recording.log),
-		.paused_ns = station->state == STATE_PAUSED
-			? session_clock_at(&station->recording.clock, station->recording.paused_ns)
-			: 0};
-	const Uxrec__Act *stored;
-	int r;
+	const struct act_session session = {
+		.id = station->recording.session, .log = station->recording.log, .running = true};
 
-	if (!*act->principal)
-		act->principal = (char *)station_principal(station, station->request);
-	r = act_context_check(&context, act, reterr);
-	if (r == 0)
-		r = annotations_append(log, act, &stored, reterr);
-	if (r == 0 && station->recording.recorder)
-		recorder_push(station->recording.recorder, CHANNEL_ACTS, clock_now_ns(),
-			&annotations_appended(log)->base);
-	if (r == 0)
-		library_announce_act(station->options.studies, station->recording.session, stored);
-	session_log_unlock(station->recording.log);
-	return r;
+	return acts_add(
+		library_acts(station->options.studies), principal, &session, act, NULL, reterr);
 }
 
-const char *station_principal(const struct station *station, const struct station_request *request)
-{
-	return request ? request->principal : station->options.identity->recorder;
-}
-
-void station_act_init(Uxrec__Act *act, char *id, const char *author)
+void station_act_init(Uxrec__Act *act, char *id)
 {
 	uxrec__act__init(act);
 	act->id = id;
 	act->kind = UXREC__ACT__KIND__KIND_ADD;
-	act->author = (char *)author;
 	act->layer = (char *)"live";
 }
 
@@ -167,8 +145,10 @@ static int finish_pause(struct station *station, int r, struct error *error)
 	return 0;
 }
 
-static int do_pause(struct station *station, struct error *reterr)
+static int do_pause(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	(void)request;
 	if (station->state == STATE_PAUSED)
 		return error_set(reterr, -EALREADY, "the session is already paused");
 	return station_run_surely(station, station_stop_sources, finish_pause, reterr);
@@ -195,16 +175,20 @@ static int finish_resume(struct station *station, int r, struct error *error)
 	return 0;
 }
 
-static int do_resume(struct station *station, struct error *reterr)
+static int do_resume(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	(void)request;
 	if (station->state == STATE_RECORDING)
 		return error_set(reterr, -EALREADY, "the session is not paused");
 	station->recording.resumed_ns = clock_now_ns();
 	return station_run(station, station_start_sources, finish_resume, reterr);
 }
 
-static int mute_observers(struct station *station, bool muted, struct error *reterr)
+static int mute_observers(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	bool muted = request->message->mute_observers->muted;
 	int r;
 
 	if (muted == station->recording.observers_muted)
@@ -223,65 +207,46 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 
 /* ---- answers ---- */
 
-/* Execute a request that changes a running session. @return 0, or a negative errno with the reason */
-static int change_running(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, struct error *reterr)
-{
-	int r = need_session(station, reterr);
-
-	if (r < 0)
-		return r;
-	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: return do_pause(station, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_RESUME: return do_resume(station, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
-		return mute_observers(station, message->mute_observers->muted, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
-		return station_start_task(station, message->task_start, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
-		return station_task_ready(station, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
-		return station_end_task(station, message->task_end, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
-		return station_begin_interruption(
-			station, message->interruption_begin, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
-		return station_end_interruption(station, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
-		return station_begin_phase(station, message->phase_begin->kind, author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
-		return station_tag_now(station, message->tag_now, author, reterr);
-	default: return error_set(reterr, -EINVAL, "unknown request");
-	}
-}
-
 /* @return 0, or a negative errno with the reason; unless the request is to be answered later */
+typedef int handler_fn(
+	struct station *station, const struct station_request *request, struct error *reterr);
+
+struct handler {
+	handler_fn *execute;
+	bool in_session; /* refused without a session */
+};
+
+#define HANDLER(name) [UXREC__CLIENT_MESSAGE__BODY_##name]
+
+/* of the kinds that requests[] has for the recorder, apart from questions */
+static const struct handler handlers[] = {
+	HANDLER(START) = {station_start, false},
+	HANDLER(STOP) = {station_stop_asked, false},
+	HANDLER(RUN_DOCTOR) = {station_start_doctor, false},
+	HANDLER(PAUSE) = {do_pause, true},
+	HANDLER(RESUME) = {do_resume, true},
+	HANDLER(MUTE_OBSERVERS) = {mute_observers, true},
+	HANDLER(TASK_START) = {station_start_task, true},
+	HANDLER(TASK_READY) = {station_task_ready, true},
+	HANDLER(TASK_END) = {station_end_task, true},
+	HANDLER(INTERRUPTION_BEGIN) = {station_begin_interruption, true},
+	HANDLER(INTERRUPTION_END) = {station_end_interruption, true},
+	HANDLER(PHASE_BEGIN) = {station_begin_phase, true},
+	HANDLER(TAG_NOW) = {station_tag_now, true},
+};
+
 static int execute(
 	struct station *station, const struct station_request *request, struct error *reterr)
 {
-	const Uxrec__ClientMessage *message = request->message;
+	static const struct handler none = {0};
+	size_t kind = request->message->body_case;
+	const struct handler *handler = kind < ARRAY_SIZE(handlers) ? &handlers[kind] : &none;
+	int r = handler->in_session ? need_session(station, reterr) : 0;
 
-	switch (message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR: return station_start_doctor(station, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_START:
-		return station_start(station, message->start, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_STOP:
-		if (request->cancels_start && station->state == STATE_IDLE)
-			return 0;
-		return station_stop_asked(station, message->stop, request->author, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_PAUSE:
-	case UXREC__CLIENT_MESSAGE__BODY_RESUME:
-	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
-	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
-	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
-	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
-	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
-	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
-		return change_running(station, message, request->author, reterr);
-	default: return error_set(reterr, -EINVAL, "unknown request");
-	}
+	if (r < 0)
+		return r;
+	return handler->execute ? handler->execute(station, request, reterr)
+				: error_set(reterr, -EINVAL, "unknown request");
 }
 
 static void change(struct station *station, struct station_request *request)
@@ -327,6 +292,9 @@ int station_create(struct station **ret, const struct station_options *options)
 	if (!station)
 		return -ENOMEM;
 	station->options = *options;
+	station->self.role = UXREC__ROLE__ROLE_MODERATOR;
+	snprintf(station->self.name, sizeof(station->self.name), "uxrecd");
+	snprintf(station->self.id, sizeof(station->self.id), "%s", options->identity->recorder);
 	pthread_mutex_init(&station->sources_lock, NULL);
 	*ret = station;
 	return 0;

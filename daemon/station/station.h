@@ -32,7 +32,7 @@ struct station_options {
 	const struct identity *identity; /* ids of the station, the recorder and this user */
 	const char *page_marker; /* in the titles of the moderator's pages, see wire.proto */
 	struct live *live;
-	struct library *studies; /* finds studies by name, and announces acts */
+	struct library *studies; /* finds studies by name, and adds acts */
 	/**
 	 * The session cannot continue because of an error in another thread, or its end is complete now that
 	 * the disk has room: the main thread must call station_stop_session() with both arguments. Any thread.
@@ -57,8 +57,7 @@ DEFINE_DESTROY(station);
 /** A request to the station, valid until it is answered. */
 struct station_request {
 	const Uxrec__ClientMessage *message;
-	const char *author,
-		*principal; /* name and principal of the requester, for the resulting acts */
+	const struct principal *principal; /* of the requester: signs the resulting acts */
 	/**
 	 * Called exactly once, on the main thread.
 	 *

@@ -175,7 +175,7 @@ static void fill_last(struct station *station, Uxrec__Status *status, bool whole
 	status->last_end_ns = last->end_ns;
 	status->last_watched = whole && station->request &&
 		live_accepts_notes(
-			station->options.live, last->session, station->request->principal);
+			station->options.live, last->session, station->request->principal->id);
 }
 
 static void fill_status(struct station *station, Uxrec__Status *status, struct status_room *room)
@@ -264,8 +264,10 @@ static int finish_doctor(struct station *station, int r, struct error *error)
 	return 0;
 }
 
-int station_start_doctor(struct station *station, struct error *reterr)
+int station_start_doctor(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	(void)request;
 	/* the doctor takes a picture of the screen: not during a session, least of all in a pause */
 	if (station->state != STATE_IDLE)
 		return error_set(reterr, -EBUSY,

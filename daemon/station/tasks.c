@@ -6,6 +6,7 @@
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 #include "protocol/message_text.h"
 #include "replay/study/study.h"
 
@@ -14,13 +15,13 @@
 #include <string.h>
 
 /* Change fields of a thing; corrections of its other fields stay. @param act  with body and field names */
-static int add_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
-	size_t count, struct error *reterr)
+static int add_patch(struct station *station, const struct principal *principal, Uxrec__Act *act,
+	const char *const *fields, size_t count, struct error *reterr)
 {
 	act->kind = UXREC__ACT__KIND__KIND_PATCH;
 	act->fields = (char **)fields;
 	act->n_fields = count;
-	return station_add_act(station, act, reterr);
+	return station_add_act(station, principal, act, reterr);
 }
 
 /* ---- tasks ---- */
@@ -46,9 +47,10 @@ static uint32_t next_number(struct station *station, const char *task)
 	return number;
 }
 
-int station_start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
-	struct error *reterr)
+int station_start_task(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	const Uxrec__TaskStart *start = request->message->task_start;
 	Uxrec__Act act;
 	int r;
 
@@ -67,10 +69,10 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	station->recording.attempt.task = station->recording.task;
 	station->recording.attempt.number = next_number(station, start->task);
 	station->recording.attempt.live_begin_ns = station_now_ns(station);
-	station_act_init(&act, station->recording.attempt_id, author);
+	station_act_init(&act, station->recording.attempt_id);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &station->recording.attempt;
-	r = station_add_act(station, &act, reterr);
+	r = station_add_act(station, request->principal, &act, reterr);
 	if (r < 0)
 		station->recording.attempt_id[0] = '\0';
 	else
@@ -78,7 +80,8 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	return r;
 }
 
-int station_task_ready(struct station *station, const char *author, struct error *reterr)
+int station_task_ready(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
 	static const char *const fields[] = {"reading_ns", "live_begin_ns"};
 	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
@@ -93,10 +96,10 @@ int station_task_ready(struct station *station, const char *author, struct error
 			station->recording.task);
 	attempt.reading_ns = station->recording.attempt.live_begin_ns;
 	attempt.live_begin_ns = station_now_ns(station);
-	station_act_init(&act, station->recording.attempt_id, author);
+	station_act_init(&act, station->recording.attempt_id);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
-	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, request->principal, &act, fields, ARRAY_SIZE(fields), reterr);
 	if (r < 0)
 		return r;
 	station->recording.attempt.reading_ns = attempt.reading_ns;
@@ -106,7 +109,7 @@ int station_task_ready(struct station *station, const char *author, struct error
 }
 
 int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
-	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
+	Uxrec__Attempt__Failure failure, const struct principal *principal, struct error *reterr)
 {
 	static const char *const fields[] = {"live_end_ns", "outcome", "failure"};
 	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
@@ -116,10 +119,10 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 	attempt.live_end_ns = station_now_ns(station);
 	attempt.outcome = outcome;
 	attempt.failure = failure;
-	station_act_init(&act, station->recording.attempt_id, author);
+	station_act_init(&act, station->recording.attempt_id);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
-	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, principal, &act, fields, ARRAY_SIZE(fields), reterr);
 	/* an attempt removed meanwhile has no end */
 	if (r == 0 || r == -ENOENT)
 		station->recording.attempt_id[0] = '\0';
@@ -142,9 +145,10 @@ static int check_outcome(
 	return 0;
 }
 
-int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
-	struct error *reterr)
+int station_end_task(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	const Uxrec__TaskEnd *end = request->message->task_end;
 	int r = check_outcome(end->outcome, end->failure, reterr);
 
 	if (r < 0)
@@ -153,11 +157,11 @@ int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const c
 		return no_task(reterr);
 	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
 		return error_set(reterr, -EINVAL, "the task's outcome is missing");
-	return station_end_attempt(station, end->outcome, end->failure, author, reterr);
+	return station_end_attempt(station, end->outcome, end->failure, request->principal, reterr);
 }
 
-int station_end_task_for_stop(
-	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr)
+int station_end_task_for_stop(struct station *station, const Uxrec__Stop *stop,
+	const struct principal *principal, struct error *reterr)
 {
 	int r = check_outcome(stop->outcome, stop->failure, reterr);
 	bool given = stop->outcome != UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED;
@@ -171,7 +175,7 @@ int station_end_task_for_stop(
 			"task '%s' is running: its outcome is needed, as in 'uxrec stop "
 			"--outcome completed'; see 'uxrec task end' for the others",
 			station->recording.task);
-	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
+	return station_end_attempt(station, stop->outcome, stop->failure, principal, reterr);
 }
 
 /* ---- interruptions and phases: the running one is found in the log only ---- */
@@ -206,7 +210,7 @@ static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, cha
 
 /* @return 1 when one was ended, 0 when there was none, or a negative errno with the reason */
 static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t at_ns,
-	const char *author, struct error *reterr)
+	const struct principal *principal, struct error *reterr)
 {
 	static const char *const fields[] = {"to_ns"};
 	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
@@ -219,19 +223,20 @@ static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t 
 	if (!*id)
 		return 0;
 	phase.to_ns = interruption.to_ns = at_ns;
-	station_act_init(&act, id, author);
+	station_act_init(&act, id);
 	act.body_case = kind;
 	if (kind == UXREC__ACT__BODY_PHASE)
 		act.phase = &phase;
 	else
 		act.interruption = &interruption;
-	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, principal, &act, fields, ARRAY_SIZE(fields), reterr);
 	return r < 0 ? r : 1;
 }
 
-int station_begin_interruption(struct station *station, const Uxrec__InterruptionBegin *wanted,
-	const char *author, struct error *reterr)
+int station_begin_interruption(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	const Uxrec__InterruptionBegin *wanted = request->message->interruption_begin;
 	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
 	char id[33];
 	Uxrec__Act act;
@@ -254,23 +259,25 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 	interruption.from_ns = station_now_ns(station);
 	interruption.stops_clock = !wanted->keeps_clock;
 	interruption.note = wanted->note;
-	station_act_init(&act, id, author);
+	station_act_init(&act, id);
 	act.body_case = UXREC__ACT__BODY_INTERRUPTION;
 	act.interruption = &interruption;
-	return station_add_act(station, &act, reterr);
+	return station_add_act(station, request->principal, &act, reterr);
 }
 
-int station_end_interruption(struct station *station, const char *author, struct error *reterr)
+int station_end_interruption(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
-	int r = end_open(
-		station, UXREC__ACT__BODY_INTERRUPTION, station_now_ns(station), author, reterr);
+	int r = end_open(station, UXREC__ACT__BODY_INTERRUPTION, station_now_ns(station),
+		request->principal, reterr);
 
 	return r == 0 ? error_set(reterr, -ENOENT, "no interruption is running") : r < 0 ? r : 0;
 }
 
 int station_begin_phase(
-	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr)
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	Uxrec__Phase__Kind kind = request->message->phase_begin->kind;
 	Uxrec__Phase phase = UXREC__PHASE__INIT;
 	int64_t at_ns = station_now_ns(station);
 	char id[33];
@@ -282,28 +289,29 @@ int station_begin_phase(
 		return error_set(reterr, -EINVAL, "unknown kind of phase %d", (int)kind);
 	if (act_new_id(id) < 0)
 		return error_set(reterr, -EIO, "cannot get random numbers");
-	r = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, author, reterr);
+	r = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, request->principal, reterr);
 	if (r < 0)
 		return r;
 	phase.kind = kind;
 	phase.from_ns = at_ns;
-	station_act_init(&act, id, author);
+	station_act_init(&act, id);
 	act.body_case = UXREC__ACT__BODY_PHASE;
 	act.phase = &phase;
-	return station_add_act(station, &act, reterr);
+	return station_add_act(station, request->principal, &act, reterr);
 }
 
-int station_end_course(struct station *station, const char *author, struct error *reterr)
+int station_end_course(
+	struct station *station, const struct principal *principal, struct error *reterr)
 {
 	int64_t at_ns = station_now_ns(station);
 	int r = 0, r2;
 
 	if (*station->recording.attempt_id)
 		r = station_end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
-			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, author, reterr);
-	r2 = end_open(station, UXREC__ACT__BODY_INTERRUPTION, at_ns, author, reterr);
+			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, principal, reterr);
+	r2 = end_open(station, UXREC__ACT__BODY_INTERRUPTION, at_ns, principal, reterr);
 	if (r2 >= 0)
-		r2 = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, author, reterr);
+		r2 = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, principal, reterr);
 	return r < 0 ? r : r2 < 0 ? r2 : 0;
 }
 
@@ -398,9 +406,11 @@ void station_fill_course(struct station *station, Uxrec__Status *status)
 /* ---- tags ---- */
 
 /* Add a tag by somebody in the room, for the present moment. */
-int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
-	struct error *reterr)
+int station_tag_now(
+	struct station *station, const struct station_request *request, struct error *reterr)
 {
+	const Uxrec__TagNow *wanted = request->message->tag_now;
+	struct principal author = *request->principal;
 	Uxrec__Tag tag = UXREC__TAG__INIT;
 	const Uxrec__Study__Code *code;
 	Uxrec__Act act;
@@ -422,8 +432,10 @@ int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const 
 	tag.impact = wanted->impact;
 	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
 	tag.media_ns = tag.press_ns = station_now_ns(station);
-	station_act_init(&act, id, *wanted->author ? wanted->author : author);
+	if (*wanted->author)
+		utf8_copy(author.name, sizeof(author.name), wanted->author);
+	station_act_init(&act, id);
 	act.body_case = UXREC__ACT__BODY_TAG;
 	act.tag = &tag;
-	return station_add_act(station, &act, reterr);
+	return station_add_act(station, &author, &act, reterr);
 }

@@ -721,8 +721,8 @@ static void principal_of(Uxrec__Role role, const char *name, const char *identit
 	struct client *client = open_peer_as(role, name, identity);
 
 	check(client->state == CLIENT_PEER);
-	memcpy(ret, client->peer->principal, 33);
-	expect(client->peer->identified == (*identity != '\0'));
+	memcpy(ret, client->peer->principal.id, 33);
+	expect(client->peer->principal.identified == (*identity != '\0'));
 	remove_client(&server, client);
 }
 
@@ -769,7 +769,7 @@ static void names_of_roles_are_the_moderators_alone(void)
 		struct client *client = open_peer_as(hellos[i].role, hellos[i].name, "");
 
 		check(client->peer != NULL);
-		expect(strcmp(client->peer->name, hellos[i].taken) == 0);
+		expect(strcmp(client->peer->principal.name, hellos[i].taken) == 0);
 		remove_client(&server, client);
 	}
 	end_server();
@@ -785,7 +785,7 @@ static void a_second_hello_changes_nothing(void)
 	observer = open_peer(OBSERVER);
 	present_key(MODERATOR, key);
 	send_hello(observer, key, "Bob", "");
-	expect(observer->state == CLIENT_PEER && observer->peer->role == OBSERVER);
+	expect(observer->state == CLIENT_PEER && observer->peer->principal.role == OBSERVER);
 	expect(!next_frame(observer, &frame) && handed_on == 0);
 	end_server();
 }
@@ -794,15 +794,13 @@ static void a_second_hello_changes_nothing(void)
 
 static bool is_answered_by_the_server(unsigned body)
 {
-	return body == UXREC__CLIENT_MESSAGE__BODY_HELLO ||
-		body == UXREC__CLIENT_MESSAGE__BODY_PING ||
-		body == UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK;
+	return request_kind((Uxrec__ClientMessage__BodyCase)body)->owner == REQUEST_OF_CONNECTION;
 }
 
 static void expect_right_of(Uxrec__Role role, unsigned body)
 {
 	Uxrec__ClientMessage message = empty_message(body);
-	bool allowed = access_allows(role, &message);
+	bool allowed = request_allows(request_kind(message.body_case), role);
 	struct client *client = open_peer(role);
 
 	handed_on = 0;

@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define PRINCIPAL "00112233445566778899aabbccddeeff"
+static const struct principal moderator = {
+	UXREC__ROLE__ROLE_MODERATOR, "moderator", "00112233445566778899aabbccddeeff", true, ""};
 
 /* ---- the station: every request succeeds, and a Stop changes its state ---- */
 
@@ -29,8 +30,7 @@ static uint64_t asked_last;
 void station_handle(struct station *station, struct station_request *request)
 {
 	(void)station;
-	expect(strcmp(request->author, "moderator") == 0 &&
-		strcmp(request->principal, PRINCIPAL) == 0);
+	expect(request->principal == &moderator);
 	asked++;
 	asked_last = request->message->request;
 	if (waits) {
@@ -71,7 +71,7 @@ static int listen_in(struct lab *lab, struct control **ret, struct error *reterr
 {
 	return control_create(ret, lab->event,
 		&(struct control_options){.path = lab->path,
-			.principal = PRINCIPAL,
+			.principal = &moderator,
 			.keyring = lab->keyring,
 			.changed = count_change,
 			.make_link = make_link},

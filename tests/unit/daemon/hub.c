@@ -1,6 +1,5 @@
 #include "tests/harness/helpers.h"
 
-#include "daemon/access/access.h"
 #include "daemon/record/hub.h"
 #include "protocol/base/clock.h"
 
@@ -174,89 +173,6 @@ static void sessions_do_not_mix(void)
 
 /* ---- permissions ---- */
 
-static void foreign_hosts_are_refused(void)
-{
-	struct access access;
-
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	expect(access_host_is_ours(&access, "127.0.0.1:7310"));
-	expect(access_host_is_ours(&access, "localhost:9"));
-	expect(access_host_is_ours(&access, "LOCALHOST"));
-	expect(access_host_is_ours(&access, "[::1]:80"));
-	expect(!access_host_is_ours(&access, NULL));
-	expect(!access_host_is_ours(&access, ""));
-	expect(!access_host_is_ours(&access, "evil.example:7310"));
-	expect(!access_host_is_ours(&access, "localhost.evil.example"));
-	expect(!access_host_is_ours(&access, "127.0.0.1.evil.example:7310"));
-	expect(!access_host_is_ours(&access, "127.0.0.1:7310@evil.example"));
-	expect(!access_host_is_ours(&access, "[::1"));
-	expect(!access_host_is_ours(&access,
-		"localhost:"
-		"x"));
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_host_is_ours(&access, "lab.example:8443"));
-	access_finish(&access);
-}
-
-static void foreign_origins_are_refused(void)
-{
-	struct access access;
-
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_origin_is_ours(&access, NULL, "localhost:7310"));
-	expect(access_origin_is_ours(&access, "http://localhost:7310", "localhost:7310"));
-	/* the site under test, on the same machine */
-	expect(!access_origin_is_ours(&access, "http://localhost:3000", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "http://127.0.0.1:7310", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "https://localhost:7310", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "https://localhost", "localhost"));
-	expect(!access_origin_is_ours(&access, "null", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "http://localhost:7310", NULL));
-	access_finish(&access);
-}
-
-static void an_allowed_host_may_be_behind_tls(void)
-{
-	struct access access;
-
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_origin_is_ours(&access, "https://lab.example", "lab.example"));
-	expect(access_origin_is_ours(&access, "https://LAB.example", "lab.example:443"));
-	expect(access_origin_is_ours(&access, "https://lab.example:8443", "lab.example:8443"));
-	expect(access_origin_is_ours(&access, "http://lab.example", "lab.example:80"));
-	expect(!access_origin_is_ours(&access, "https://lab.example:8443", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://lab.example", "lab.example:80"));
-	expect(!access_origin_is_ours(&access, "http://lab.example", "lab.example:443"));
-	expect(!access_origin_is_ours(&access, "https://evil.example", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://evil.example", "evil.example"));
-	expect(!access_origin_is_ours(&access, "https://lab.example.evil", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://", ""));
-	expect(!access_origin_is_ours(&access, "wss://lab.example", "lab.example"));
-	access_finish(&access);
-}
-
-static void roles_allow_little(void)
-{
-	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
-
-	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
-	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
-	expect(!access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
-	expect(access_allows(UXREC__ROLE__ROLE_MODERATOR, &message));
-	message.body_case = UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS;
-	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
-	expect(access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
-	message.body_case = UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE;
-	expect(access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
-	expect(!access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
-	/* new kinds of requests are the moderator's by default */
-	message.body_case = (Uxrec__ClientMessage__BodyCase)1000;
-	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
-	expect(!access_allows(UXREC__ROLE__ROLE_UNSPECIFIED, &message));
-}
-
 static void muted_sound_is_the_moderators(void)
 {
 	_destroy_(hub) struct hub *hub = NULL;
@@ -336,13 +252,9 @@ static const struct test tests[] = {
 	{"data without consent is withheld", what_consent_does_not_cover_is_withheld},
 	{"the ring is bounded", ring_is_bounded},
 	{"two sessions do not mix", sessions_do_not_mix},
-	{"foreign hosts are refused", foreign_hosts_are_refused},
-	{"foreign origins are refused", foreign_origins_are_refused},
-	{"an allowed host may be behind TLS", an_allowed_host_may_be_behind_tls},
-	{"roles allow no more than they need", roles_allow_little},
 };
 
 int main(void)
 {
-	return RUN_TESTS("hub and access", tests);
+	return RUN_TESTS("hub", tests);
 }

@@ -220,7 +220,8 @@ static Uxrec__Act removal(const char *id, const char *layer)
 	return act;
 }
 
-static void add_bleep(struct annotations *log, const struct peer *peer, char *id, const char *layer)
+static void add_bleep(
+	struct annotations *log, const struct principal *principal, char *id, const char *layer)
 {
 	Uxrec__Act act = UXREC__ACT__INIT;
 	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
@@ -236,58 +237,53 @@ static void add_bleep(struct annotations *log, const struct peer *peer, char *id
 	act.bleep = &bleep;
 	bleep.from_ns = 1000000000;
 	bleep.to_ns = 2000000000;
-	act_policy_sign(peer, &act);
+	act_policy_sign(principal, &act);
 	check(annotations_append(log, &act, NULL, NULL) == 0);
 }
 
 static void rights_belong_to_principals(void)
 {
 	_destroy_(annotations) struct annotations *log = open_log("rights.mcap", ONE);
-	struct peer *ann = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Reviewer", ONE, true);
-	struct peer *ben = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Reviewer", TWO, true);
-	struct peer *renamed = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Anna", ONE, true);
-	struct peer *plain = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Cat", TWO, false);
+	const struct principal ann = {UXREC__ROLE__ROLE_REVIEWER, "Reviewer", ONE, true, ""};
+	const struct principal ben = {UXREC__ROLE__ROLE_REVIEWER, "Reviewer", TWO, true, ""};
+	const struct principal renamed = {UXREC__ROLE__ROLE_REVIEWER, "Anna", ONE, true, ""};
+	const struct principal plain = {UXREC__ROLE__ROLE_REVIEWER, "Cat", TWO, false, ""};
 	Uxrec__Study study = UXREC__STUDY__INIT;
 	const struct act_context context = {.log = log, .study = &study};
 	const Uxrec__Act *bleep;
 	Uxrec__Act act;
 	char id[33], plain_id[33];
 
-	check(ann && ben && renamed && plain);
-	add_bleep(log, ann, id, "coder:Reviewer");
+	add_bleep(log, &ann, id, "coder:Reviewer");
 	bleep = annotations_find(log, id);
 	expect(strcmp(bleep->author, "Reviewer") == 0 && strcmp(bleep->principal, ONE) == 0);
 	expect(strcmp(bleep->layer_principal, ONE) == 0);
 	expect(strcmp(bleep->session_uuid, ONE) == 0 && strcmp(bleep->act_id, TWO) != 0);
 	/* another principal of the same name has no access; a renamed one keeps it */
 	act = removal(id, "coder:Reviewer");
-	expect(act_policy_check_against(ben, &act, &context, NULL) == -EACCES);
-	expect(act_policy_check_against(renamed, &act, &context, NULL) == 0);
+	expect(act_policy_check_against(&ben, &act, &context, NULL) == -EACCES);
+	expect(act_policy_check_against(&renamed, &act, &context, NULL) == 0);
 	act = removal(id, "coder:Anna");
-	expect(act_policy_check_against(renamed, &act, &context, NULL) == 0);
-	expect(act_policy_check_against(ben, &act, &context, NULL) == -EINVAL);
+	expect(act_policy_check_against(&renamed, &act, &context, NULL) == 0);
+	expect(act_policy_check_against(&ben, &act, &context, NULL) == -EINVAL);
 	/* clients without an identity have layers by name */
-	add_bleep(log, plain, plain_id, "coder:Cat");
+	add_bleep(log, &plain, plain_id, "coder:Cat");
 	expect(strcmp(annotations_find(log, plain_id)->layer_principal, "") == 0);
 	expect(strcmp(annotations_find(log, plain_id)->principal, TWO) == 0);
-	peer_unref(ann);
-	peer_unref(ben);
-	peer_unref(renamed);
-	peer_unref(plain);
 }
 
 static void acts_of_format_1_stay_changeable_by_their_author(void)
 {
 	_destroy_(annotations) struct annotations *log = open_log("format1.mcap", "");
-	struct peer *ann = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Ann", ONE, true);
-	struct peer *ben = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Ben", TWO, true);
+	const struct principal ann = {UXREC__ROLE__ROLE_REVIEWER, "Ann", ONE, true, ""};
+	const struct principal ben = {UXREC__ROLE__ROLE_REVIEWER, "Ben", TWO, true, ""};
 	Uxrec__Study study = UXREC__STUDY__INIT;
 	const struct act_context context = {.log = log, .study = &study};
 	Uxrec__Act act = UXREC__ACT__INIT;
 	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
 	char id[33];
 
-	check(ann && ben && act_new_id(id) == 0);
+	check(act_new_id(id) == 0);
 	act.id = id;
 	act.kind = UXREC__ACT__KIND__KIND_ADD;
 	act.author = (char *)"Ann";
@@ -298,10 +294,8 @@ static void acts_of_format_1_stay_changeable_by_their_author(void)
 	bleep.to_ns = 2000000000;
 	check(annotations_append(log, &act, NULL, NULL) == 0);
 	act = removal(id, "coder:Ann");
-	expect(act_policy_check_against(ben, &act, &context, NULL) == -EACCES);
-	expect(act_policy_check_against(ann, &act, &context, NULL) == 0);
-	peer_unref(ann);
-	peer_unref(ben);
+	expect(act_policy_check_against(&ben, &act, &context, NULL) == -EACCES);
+	expect(act_policy_check_against(&ann, &act, &context, NULL) == 0);
 }
 
 /* ---- after the end of a session ---- */

@@ -78,9 +78,12 @@ static uint64_t pop(struct jobs *jobs)
 static void peers_take_turns_however_much_one_of_them_asks(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
-	struct peer *flood = peer_create(UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true);
-	struct peer *honest = peer_create(UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true);
-	struct peer *third = peer_create(UXREC__ROLE__ROLE_OBSERVER, "Bob", PRINCIPAL, true);
+	struct peer *flood = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
+	struct peer *honest = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
+	struct peer *third = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Bob", PRINCIPAL, true, ""});
 
 	check(flood && honest && third && jobs_create(&jobs, false) == 0);
 	for (unsigned i = 1; i <= 60; i++)
@@ -100,8 +103,10 @@ static void peers_take_turns_however_much_one_of_them_asks(void)
 static void a_newer_request_of_the_same_kind_replaces_the_one_that_waits(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
-	struct peer *peer = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true);
-	struct peer *other = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Bob", PRINCIPAL, true);
+	struct peer *peer = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
+	struct peer *other = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Bob", PRINCIPAL, true, ""});
 	Uxrec__ClientMessage *same = make_request(1);
 	uint64_t replaced;
 
@@ -129,8 +134,10 @@ static void a_newer_request_of_the_same_kind_replaces_the_one_that_waits(void)
 static void what_one_peer_asks_is_bounded_and_others_are_still_heard(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
-	struct peer *flood = peer_create(UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true);
-	struct peer *honest = peer_create(UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true);
+	struct peer *flood = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
+	struct peer *honest = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
 	unsigned taken = 0;
 	int r = 0;
 
@@ -150,7 +157,8 @@ static void what_one_peer_asks_is_bounded_and_others_are_still_heard(void)
 static void after_closing_nothing_is_taken_and_what_waits_is_dropped(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
-	struct peer *peer = peer_create(UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true);
+	struct peer *peer = peer_create(
+		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
 
 	check(peer && jobs_create(&jobs, true) == 0);
 	for (unsigned i = 1; i <= 50; i++)

@@ -2,6 +2,7 @@
 
 #include "tests/harness/studies.h"
 
+#include "daemon/access/requests.h"
 #include "daemon/library/library.h"
 #include "daemon/net/worker.h"
 #include "protocol/acts/act.h"
@@ -68,7 +69,7 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 	if (!sent || mcap_next_record(&record, &parsed) <= 0)
 		abort();
 	*sent = (struct sent){.peer = peer_ref(peer), .opcode = parsed.opcode};
-	if (strcmp(peer->name, "slow") == 0)
+	if (strcmp(peer->principal.name, "slow") == 0)
 		peer->queued_bytes += packet->size_bytes;
 	if (parsed.opcode == MCAP_PRIVATE) {
 		sent->message = uxrec__server_message__unpack(
@@ -188,8 +189,11 @@ struct lab {
 
 static struct peer *make_peer(Uxrec__Role role, const char *name)
 {
-	struct peer *peer = peer_create(role, name, PRINCIPAL, true);
+	struct principal principal = {.role = role, .id = PRINCIPAL, .identified = true};
+	struct peer *peer;
 
+	snprintf(principal.name, sizeof(principal.name), "%s", name);
+	peer = peer_create(&principal);
 	check(peer != NULL);
 	return peer;
 }
@@ -1286,7 +1290,39 @@ static void after_a_stop_nothing_is_answered(void)
 	end_lab(&lab);
 }
 
+static void every_request_of_the_library_has_its_handler(void)
+{
+	const ProtobufCMessageDescriptor *kind = &uxrec__client_message__descriptor;
+	struct lab lab;
+
+	begin_lab(&lab);
+	for (unsigned i = 0; i < kind->n_fields; i++) {
+		Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+		const ProtobufCMessageDescriptor *descriptor;
+		_message_free_ Uxrec__ServerMessage *answered = NULL;
+		_autofree_ ProtobufCMessage *body = NULL;
+
+		if (kind->fields[i].type != PROTOBUF_C_TYPE_MESSAGE ||
+			request_kind((Uxrec__ClientMessage__BodyCase)kind->fields[i].id)->owner !=
+				REQUEST_OF_LIBRARY)
+			continue;
+		descriptor = kind->fields[i].descriptor;
+		body = calloc(1, descriptor->sizeof_message);
+		check(body != NULL);
+		protobuf_c_message_init(descriptor, body);
+		message.body_case = (Uxrec__ClientMessage__BodyCase)kind->fields[i].id;
+		message.hello = (Uxrec__Hello *)body; /* any of the union */
+		ask(&lab, lab.moderator, &message);
+		answered = next_message(lab.moderator);
+		expect(answered->body_case != UXREC__SERVER_MESSAGE__BODY_FAILURE ||
+			!strstr(answered->failure->text, "not a request"));
+	}
+	end_lab(&lab);
+}
+
 static const struct test tests[] = {
+	{"every request of the library has its handler",
+		every_request_of_the_library_has_its_handler},
 	{"a list is newest first, and an unreadable session has its reason",
 		a_list_is_newest_first_and_an_unreadable_session_has_its_reason},
 	{"the session being recorded is listed as such",

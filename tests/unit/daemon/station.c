@@ -2,6 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
+#include "daemon/access/requests.h"
 #include "daemon/station/station.h"
 #include "protocol/acts/act.h"
 #include "protocol/base/clock.h"
@@ -117,6 +118,17 @@ static void end_lab(struct lab *lab)
 	free(lab->folder);
 }
 
+static ProtobufCMessage *empty_body(const ProtobufCMessageDescriptor *descriptor)
+{
+	ProtobufCMessage *body = calloc(1, descriptor->sizeof_message);
+
+	check(body != NULL);
+	protobuf_c_message_init(descriptor, body);
+	return body;
+}
+
+static const struct principal ana = {UXREC__ROLE__ROLE_MODERATOR, "Ana", ID, true, ""};
+
 struct asked {
 	struct station_request request;
 	Uxrec__ClientMessage message;
@@ -137,10 +149,8 @@ static void on_answered(struct station_request *request, struct packet *packet, 
 static void hand_in(struct lab *lab, struct asked *asked, const Uxrec__ClientMessage *message)
 {
 	*asked = (struct asked){.message = *message};
-	asked->request = (struct station_request){.message = &asked->message,
-		.author = "Ana",
-		.principal = ID,
-		.answered = on_answered};
+	asked->request = (struct station_request){
+		.message = &asked->message, .principal = &ana, .answered = on_answered};
 	station_handle(lab->station, &asked->request);
 }
 
@@ -707,7 +717,40 @@ static void too_many_waiting_requests_are_refused(void)
 	end_lab(&lab);
 }
 
+/* With an empty body each is refused or succeeds, by a handler of its own. */
+static void every_request_of_the_recorder_has_its_handler(void)
+{
+	const ProtobufCMessageDescriptor *kind = &uxrec__client_message__descriptor;
+	Uxrec__Consent consent = UXREC__CONSENT__INIT;
+	struct lab lab;
+
+	begin_lab(&lab);
+	check(start(&lab, &good, false) == 0);
+	for (unsigned i = 0; i < kind->n_fields; i++) {
+		Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+		_message_free_ Uxrec__ServerMessage *answered = NULL;
+		_autofree_ ProtobufCMessage *body = NULL;
+		bool changed;
+
+		if (kind->fields[i].type != PROTOBUF_C_TYPE_MESSAGE ||
+			request_kind((Uxrec__ClientMessage__BodyCase)kind->fields[i].id)->owner !=
+				REQUEST_OF_RECORDER)
+			continue;
+		body = empty_body(kind->fields[i].descriptor);
+		message.body_case = (Uxrec__ClientMessage__BodyCase)kind->fields[i].id;
+		message.hello = (Uxrec__Hello *)body; /* any of the union */
+		if (message.body_case == UXREC__CLIENT_MESSAGE__BODY_START)
+			message.start->consent = &consent;
+		answered = answer(&lab, &message, &changed);
+		expect(answered->body_case != UXREC__SERVER_MESSAGE__BODY_FAILURE ||
+			strcmp(answered->failure->text, "unknown request") != 0);
+	}
+	end_lab(&lab);
+}
+
 static const struct test tests[] = {
+	{"every request of the recorder has its handler",
+		every_request_of_the_recorder_has_its_handler},
 	{"a refused start leaves nothing", a_refused_start_leaves_nothing},
 	{"full keys need consent for input and for full keys",
 		full_keys_need_consent_for_input_and_for_full_keys},

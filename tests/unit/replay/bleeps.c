@@ -341,10 +341,10 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 {
 	_cleanup_(making_finish) struct making making;
 	_destroy_(session) struct session *session = NULL;
-	struct peer ana = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Ana"};
-	struct peer bob = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Bob"};
-	struct peer moderator = {.role = UXREC__ROLE__ROLE_MODERATOR, .name = "moderator"};
-	struct peer observer = {.role = UXREC__ROLE__ROLE_OBSERVER, .name = "Ana"};
+	struct principal ana = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Ana"};
+	struct principal bob = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Bob"};
+	struct principal moderator = {.role = UXREC__ROLE__ROLE_MODERATOR, .name = "moderator"};
+	struct principal observer = {.role = UXREC__ROLE__ROLE_OBSERVER, .name = "Ana"};
 	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
 	Uxrec__Act act = UXREC__ACT__INIT;
 	struct act_context context;
