@@ -1,7 +1,6 @@
-#include "protocol/file/verify.h"
+#include "protocol/file/verify_internal.h"
 
 #include "protocol/base/array.h"
-#include "protocol/base/bisect.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
@@ -18,64 +17,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-struct channel_state {
-	bool declared, summarised;
-	uint16_t known;
-	const ProtobufCMessageDescriptor *message;
-	uint64_t messages;
-	bool keyframe_seen;
-	int64_t keyframe_ns;
-};
-
-/* expected content of the summary for a chunk */
-struct chunk_state {
-	uint64_t offset, length, start_time, end_time, index_length;
-	size_t first_index, index_count; /* its message indexes, in verify->indexes */
-	bool summarised;
-};
-
-struct index_state {
-	uint64_t offset;
-	uint16_t channel_id;
-};
-
-/* a Metadata or Attachment record */
-struct aux_record_state {
-	uint64_t offset, length;
-	uint8_t opcode;
-	bool summarised;
-};
-
-struct verify {
-	int fd;
-	uint64_t offset; /* of the current record */
-	void (*report)(void *user, uint64_t offset, const char *text);
-	void *user;
-	struct verify_result result;
-	struct channel_state *channels; /* by id, 65536 of them */
-	char **schemas;                 /* names by id, 65536 of them */
-	struct chunk_state *chunks;
-	size_t chunk_count;
-	struct buf indexes;     /* of struct index_state */
-	struct buf aux_records; /* of struct aux_record_state */
-	uint64_t start_time, end_time;
-	uint32_t schema_count, channel_count;
-	struct group {
-		uint64_t begin, end;
-	} groups[MCAP_FOOTER + 16]; /* of the summary, by opcode */
-	unsigned char *chunk_data;  /* the last chunk, for its message indexes */
-	struct buf expanded;        /* its records, when it is compressed */
-	struct view chunk_records;
-	size_t chunk_indexed;  /* its messages named by an index */
-	size_t chunk_messages; /* messages in it */
-	uint32_t data_crc;
-	uint64_t summary_start; /* offset after DataEnd, 0 before it */
-	bool statistics_seen;
-	bool continues; /* a later segment: its video continues */
-};
-
-static void __attribute__((format(printf, 3, 4)))
-problem(struct verify *verify, uint64_t offset, const char *format, ...)
+void verify_problem(struct verify *verify, uint64_t offset, const char *format, ...)
 {
 	char text[200];
 	va_list args;
@@ -93,7 +35,7 @@ static void check_schema(struct verify *verify, struct view content)
 	struct mcap_schema schema;
 
 	if (mcap_parse_schema(content, &schema) < 0) {
-		problem(verify, verify->offset, "a schema record that cannot be parsed");
+		verify_problem(verify, verify->offset, "a schema record that cannot be parsed");
 		return;
 	}
 	if (verify->schemas[schema.id])
@@ -106,10 +48,10 @@ static void check_schema(struct verify *verify, struct view content)
 	switch (schema_check(schema.data, schema.name)) {
 	case 0: break;
 	case -ENOENT:
-		problem(verify, verify->offset, "schema %u does not declare the message it names",
-			schema.id);
+		verify_problem(verify, verify->offset,
+			"schema %u does not declare the message it names", schema.id);
 		break;
-	default: problem(verify, verify->offset, "schema %u does not parse", schema.id);
+	default: verify_problem(verify, verify->offset, "schema %u does not parse", schema.id);
 	}
 }
 
@@ -143,10 +85,10 @@ static void check_map(struct verify *verify, struct view pairs)
 		qsort(keys.data, count, sizeof(*key), key_compare);
 	key = (const void *)keys.data;
 	if (pairs.failed)
-		problem(verify, verify->offset, "a map that cannot be parsed");
+		verify_problem(verify, verify->offset, "a map that cannot be parsed");
 	for (size_t i = 1; i < count; i++)
 		if (key_compare(&key[i - 1], &key[i]) == 0) {
-			problem(verify, verify->offset, "a map that has a key twice");
+			verify_problem(verify, verify->offset, "a map that has a key twice");
 			return;
 		}
 }
@@ -159,14 +101,15 @@ static void check_channel(struct verify *verify, struct view content)
 	const char *schema;
 
 	if (mcap_parse_channel(content, &parsed) < 0) {
-		problem(verify, verify->offset, "a channel record that cannot be parsed");
+		verify_problem(verify, verify->offset, "a channel record that cannot be parsed");
 		return;
 	}
 	state = &verify->channels[parsed.id];
 	schema = verify->schemas[parsed.schema_id];
 	if (parsed.schema_id && !schema)
-		problem(verify, verify->offset, "channel %u uses schema %u, which is not declared",
-			parsed.id, parsed.schema_id);
+		verify_problem(verify, verify->offset,
+			"channel %u uses schema %u, which is not declared", parsed.id,
+			parsed.schema_id);
 	if (state->declared)
 		return;
 	state->declared = true;
@@ -197,7 +140,7 @@ static void check_keyframe(
 		}
 	} else if (state->known == CHANNEL_SCREEN && state->messages == 1 && !verify->continues &&
 		(!state->keyframe_seen || state->keyframe_ns != (int64_t)message->log_time)) {
-		problem(verify, verify->offset, "the video does not begin with a keyframe");
+		verify_problem(verify, verify->offset, "the video does not begin with a keyframe");
 	}
 }
 
@@ -207,7 +150,7 @@ static void check_texts(struct verify *verify, uint16_t channel_id, ProtobufCMes
 	const ProtobufCFieldDescriptor *field = message_find_bad_text(message);
 
 	if (field)
-		problem(verify, verify->offset,
+		verify_problem(verify, verify->offset,
 			"a message of channel %u, %s, has a %s that is not UTF-8", channel_id,
 			message->descriptor->name, field->name);
 	protobuf_c_message_free_unpacked(message, NULL);
@@ -221,20 +164,20 @@ static void check_message(
 	struct channel_state *state;
 
 	if (mcap_parse_message(content, &message) < 0) {
-		problem(verify, verify->offset, "a message that is too short");
+		verify_problem(verify, verify->offset, "a message that is too short");
 		return;
 	}
 	state = &verify->channels[message.channel_id];
 	if (!state->declared) {
-		problem(verify, verify->offset, "a message of channel %u, which is not declared",
-			message.channel_id);
+		verify_problem(verify, verify->offset,
+			"a message of channel %u, which is not declared", message.channel_id);
 		return;
 	}
 	if (message.log_time > READER_TIME_LIMIT_NS)
-		problem(verify, verify->offset, "a message of channel %u with an impossible time",
-			message.channel_id);
+		verify_problem(verify, verify->offset,
+			"a message of channel %u with an impossible time", message.channel_id);
 	if (chunk && (message.log_time < chunk->start_time || message.log_time > chunk->end_time))
-		problem(verify, verify->offset,
+		verify_problem(verify, verify->offset,
 			"a message of channel %u lies outside its chunk's time",
 			message.channel_id);
 	if (state->message) {
@@ -243,14 +186,15 @@ static void check_message(
 
 		if (unpacked && state->known == CHANNEL_POINTER_SHAPE &&
 			pointer_shape_inflate((Uxrec__PointerShape *)unpacked) == -EBADMSG)
-			problem(verify, verify->offset,
+			verify_problem(verify, verify->offset,
 				"a message of channel %u has pixels of another size",
 				message.channel_id);
 		if (unpacked)
 			check_texts(verify, message.channel_id, unpacked);
 		else
-			problem(verify, verify->offset, "a message of channel %u is not of type %s",
-				message.channel_id, state->message->name);
+			verify_problem(verify, verify->offset,
+				"a message of channel %u is not of type %s", message.channel_id,
+				state->message->name);
 	}
 	state->messages++;
 	if (verify->result.messages == 0 || message.log_time < verify->start_time)
@@ -266,7 +210,7 @@ static void check_message(
 static void check_chunk_was_indexed(struct verify *verify)
 {
 	if (verify->chunk_indexed > 0 && verify->chunk_indexed != verify->chunk_messages)
-		problem(verify, verify->chunks[verify->chunk_count - 1].offset,
+		verify_problem(verify, verify->chunks[verify->chunk_count - 1].offset,
 			"the message indexes name %zu of the chunk's %zu messages",
 			verify->chunk_indexed, verify->chunk_messages);
 	verify->chunk_indexed = verify->chunk_messages = 0;
@@ -293,14 +237,15 @@ static int expand(struct verify *verify, struct mcap_chunk *chunk)
 	unsigned char *at;
 
 	if (compression < 0) {
-		problem(verify, verify->offset,
+		verify_problem(verify, verify->offset,
 			"a chunk with a compression that this program does not read");
 		return 1;
 	}
 	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES ||
 		(compression == COMPRESSION_NONE &&
 			chunk->uncompressed_size != chunk->records.size_bytes)) {
-		problem(verify, verify->offset, "a chunk that does not have the size it declares");
+		verify_problem(
+			verify, verify->offset, "a chunk that does not have the size it declares");
 		return 1;
 	}
 	if (compression == COMPRESSION_NONE)
@@ -312,7 +257,7 @@ static int expand(struct verify *verify, struct mcap_chunk *chunk)
 	r = compress_expand(
 		(enum compression)compression, chunk->records, at, chunk->uncompressed_size);
 	if (r < 0) {
-		problem(verify, verify->offset, "a chunk that cannot be expanded");
+		verify_problem(verify, verify->offset, "a chunk that cannot be expanded");
 		return 1;
 	}
 	chunk->records = (struct view){at, chunk->uncompressed_size, 0};
@@ -329,7 +274,8 @@ static int check_chunk(struct verify *verify, struct view content)
 	check_chunk_was_indexed(verify);
 	verify->chunk_records = (struct view){0};
 	if (mcap_parse_chunk(content, &chunk) < 0) {
-		problem(verify, verify->offset, "a chunk that is too short for what it declares");
+		verify_problem(
+			verify, verify->offset, "a chunk that is too short for what it declares");
 		return 0;
 	}
 	r = add_chunk(verify, &chunk, MCAP_RECORD_HEADER_BYTES + content.size_bytes);
@@ -341,7 +287,7 @@ static int check_chunk(struct verify *verify, struct view content)
 	if (chunk.uncompressed_crc &&
 		chunk.uncompressed_crc !=
 			mcap_crc(0, chunk.records.data, chunk.records.size_bytes)) {
-		problem(verify, verify->offset, "the chunk's CRC is wrong");
+		verify_problem(verify, verify->offset, "the chunk's CRC is wrong");
 		return 0;
 	}
 	rest = chunk.records;
@@ -354,7 +300,8 @@ static int check_chunk(struct verify *verify, struct view content)
 			check_message(verify, &chunk, record.content);
 	}
 	if (r < 0)
-		problem(verify, verify->offset, "a record in the chunk is longer than the chunk");
+		verify_problem(
+			verify, verify->offset, "a record in the chunk is longer than the chunk");
 	verify->result.chunks++;
 	verify->chunk_records = chunk.records;
 	return 0;
@@ -366,7 +313,7 @@ static void check_message_index(struct verify *verify, struct view content)
 	struct view entries = view_read_string(&content);
 
 	if (content.failed || entries.size_bytes % 16) {
-		problem(verify, verify->offset, "a message index that cannot be parsed");
+		verify_problem(verify, verify->offset, "a message index that cannot be parsed");
 		return;
 	}
 	if (verify->chunk_count > 0) {
@@ -388,66 +335,12 @@ static void check_message_index(struct verify *verify, struct view content)
 			record.opcode != MCAP_MESSAGE ||
 			mcap_parse_message(record.content, &message) < 0 ||
 			message.channel_id != channel_id || message.log_time != time) {
-			problem(verify, verify->offset,
+			verify_problem(verify, verify->offset,
 				"a message index that does not agree with its chunk");
 			return;
 		}
 		verify->chunk_indexed++;
 	}
-}
-
-/* sorted by offset */
-static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
-{
-	size_t at = bisect(verify->chunk_count, i, verify->chunks[i].offset < offset);
-
-	if (at == verify->chunk_count || verify->chunks[at].offset != offset)
-		return NULL;
-	return &verify->chunks[at];
-}
-
-/* message index offsets in a chunk index; they may be omitted */
-static bool offsets_agree(
-	const struct verify *verify, const struct chunk_state *chunk, struct view offsets)
-{
-	const struct index_state *indexes = (const void *)verify->indexes.data;
-
-	if (offsets.size_bytes == 0)
-		return chunk->index_count == 0;
-	if (offsets.size_bytes / 10 != chunk->index_count)
-		return false;
-	while (offsets.size_bytes > 0) {
-		uint16_t channel_id = (uint16_t)view_get(&offsets, 2);
-		uint64_t offset = view_get(&offsets, 8);
-		bool found = false;
-
-		for (size_t i = 0; i < chunk->index_count && !found; i++)
-			found = indexes[chunk->first_index + i].offset == offset &&
-				indexes[chunk->first_index + i].channel_id == channel_id;
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-static void check_chunk_index(struct verify *verify, struct view content)
-{
-	struct mcap_chunk_index index;
-	struct chunk_state *chunk;
-
-	if (mcap_parse_chunk_index(content, &index) < 0) {
-		problem(verify, verify->offset, "a chunk index that cannot be parsed");
-		return;
-	}
-	chunk = find_chunk(verify, index.chunk_offset);
-	if (!chunk || chunk->summarised || chunk->length != index.chunk_length ||
-		chunk->start_time != index.start_time || chunk->end_time != index.end_time ||
-		chunk->index_length != index.message_index_length ||
-		!offsets_agree(verify, chunk, index.message_index_offsets)) {
-		problem(verify, verify->offset, "a chunk index that does not agree with the data");
-		return;
-	}
-	chunk->summarised = true;
 }
 
 static void note_aux_record(struct verify *verify, const struct mcap_record *record)
@@ -458,140 +351,14 @@ static void note_aux_record(struct verify *verify, const struct mcap_record *rec
 	buf_put(&verify->aux_records, &aux_record, sizeof(aux_record));
 }
 
-/* @return the number of records of a kind */
-static size_t count_aux_records(const struct verify *verify, uint8_t opcode)
-{
-	const struct aux_record_state *aux_records = (const void *)verify->aux_records.data;
-	size_t count = 0;
-
-	for (size_t i = 0; i < verify->aux_records.size_bytes / sizeof(*aux_records); i++)
-		count += aux_records[i].opcode == opcode;
-	return count;
-}
-
-static int aux_record_compare(const void *a, const void *b)
-{
-	const struct aux_record_state *x = a, *y = b;
-
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-static void check_aux_index(struct verify *verify, uint8_t opcode, struct view content)
-{
-	const struct aux_record_state key = {.offset = view_get(&content, 8)};
-	uint64_t length = view_get(&content, 8);
-	size_t count = verify->aux_records.size_bytes / sizeof(key);
-	struct aux_record_state *aux_record = count > 0
-		? bsearch(&key, verify->aux_records.data, count, sizeof(key), aux_record_compare)
-		: NULL;
-
-	if (aux_record && aux_record->opcode == opcode && aux_record->length == length &&
-		!aux_record->summarised)
-		aux_record->summarised = true;
-	else
-		problem(verify, verify->offset, "an index of %s that does not agree with the data",
-			opcode == MCAP_METADATA ? "metadata" : "an attachment");
-}
-
 static void check_attachment(struct verify *verify, const struct mcap_record *record)
 {
 	struct mcap_attachment attachment;
 
 	note_aux_record(verify, record);
 	if (mcap_parse_attachment(record->content, &attachment) < 0)
-		problem(verify, verify->offset,
+		verify_problem(verify, verify->offset,
 			"an attachment that cannot be parsed, or whose CRC is wrong");
-}
-
-static void check_statistics(struct verify *verify, struct view content)
-{
-	struct mcap_statistics statistics;
-	bool agree;
-
-	verify->statistics_seen = true;
-	if (mcap_parse_statistics(content, &statistics) < 0) {
-		problem(verify, verify->offset, "statistics that cannot be parsed");
-		return;
-	}
-	agree = statistics.message_count == verify->result.messages &&
-		statistics.chunk_count == verify->chunk_count &&
-		statistics.schema_count == verify->schema_count &&
-		statistics.channel_count == verify->channel_count &&
-		statistics.attachment_count == count_aux_records(verify, MCAP_ATTACHMENT) &&
-		statistics.metadata_count == count_aux_records(verify, MCAP_METADATA);
-	if (verify->result.messages > 0)
-		agree = agree && statistics.start_time == verify->start_time &&
-			statistics.end_time == verify->end_time;
-	while (statistics.channel_counts.size_bytes > 0) {
-		uint16_t id = (uint16_t)view_get(&statistics.channel_counts, 2);
-
-		agree = view_get(&statistics.channel_counts, 8) == verify->channels[id].messages &&
-			agree;
-	}
-	if (!agree)
-		problem(verify, verify->offset, "the statistics do not agree with the data");
-}
-
-static void check_summary_offset(struct verify *verify, struct view content)
-{
-	uint8_t opcode = (uint8_t)view_get(&content, 1);
-	uint64_t begin = view_get(&content, 8), length = view_get(&content, 8);
-	const struct group *group =
-		opcode < ARRAY_SIZE(verify->groups) ? &verify->groups[opcode] : NULL;
-
-	if (content.failed || !group || group->begin != begin || group->end - begin != length)
-		problem(verify, verify->offset,
-			"a summary offset that does not agree with the summary");
-}
-
-static int check_footer(struct verify *verify, struct view content)
-{
-	_autofree_ unsigned char *summary = NULL;
-	struct mcap_footer footer;
-	uint64_t size;
-	uint32_t crc;
-	ssize_t n;
-
-	verify->result.finished = true;
-	if (mcap_parse_footer(content, &footer) < 0) {
-		problem(verify, verify->offset, "a footer that is too short");
-		return 0;
-	}
-	if (footer.summary_start == 0)
-		return 0;
-	size = verify->offset - footer.summary_start;
-	if (footer.summary_start != verify->summary_start || size > READER_SUMMARY_LIMIT_BYTES) {
-		problem(verify, verify->offset, "the footer does not point to the summary");
-		return 0;
-	}
-	size += MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES - 4;
-	summary = malloc(size);
-	if (!summary)
-		return -ENOMEM;
-	n = io_pread_full(verify->fd, summary, size, (off_t)footer.summary_start);
-	if (n < 0)
-		return (int)n;
-	crc = mcap_crc(0, summary, (size_t)n);
-	if (footer.summary_crc && footer.summary_crc != crc)
-		problem(verify, verify->offset, "the summary's CRC is wrong");
-	/* a summary has either no chunk indexes or all */
-	for (size_t i = 0; i < verify->chunk_count; i++)
-		if (verify->groups[MCAP_CHUNK_INDEX].begin && !verify->chunks[i].summarised) {
-			problem(verify, verify->chunks[i].offset,
-				"a chunk that the summary does not name");
-			break;
-		}
-	return 0;
-}
-
-static void check_data_end(struct verify *verify, struct view content)
-{
-	uint32_t crc = (uint32_t)view_get(&content, 4);
-
-	check_chunk_was_indexed(verify);
-	if (content.failed || (crc && crc != verify->data_crc))
-		problem(verify, verify->offset, "the CRC of all data is wrong");
-	verify->summary_start = verify->offset + MCAP_RECORD_HEADER_BYTES + 4;
 }
 
 static void check_identity(struct verify *verify, struct view pairs)
@@ -600,9 +367,9 @@ static void check_identity(struct verify *verify, struct view pairs)
 
 	if (!mcap_find_pair(pairs, "session_uuid", found, sizeof(found)) ||
 		!identity_id_is_valid(found))
-		problem(verify, verify->offset, "a session_uuid that is not 32 hex digits");
+		verify_problem(verify, verify->offset, "a session_uuid that is not 32 hex digits");
 	else if (*uuid && strcmp(uuid, found) != 0)
-		problem(verify, verify->offset, "a second session_uuid");
+		verify_problem(verify, verify->offset, "a second session_uuid");
 	else
 		memcpy(uuid, found, sizeof(found));
 }
@@ -613,7 +380,7 @@ static void check_metadata(struct verify *verify, const struct mcap_record *reco
 
 	note_aux_record(verify, record);
 	if (mcap_parse_metadata(record->content, &metadata) < 0) {
-		problem(verify, verify->offset, "metadata that cannot be parsed");
+		verify_problem(verify, verify->offset, "metadata that cannot be parsed");
 		return;
 	}
 	verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
@@ -622,42 +389,23 @@ static void check_metadata(struct verify *verify, const struct mcap_record *reco
 	check_map(verify, metadata.pairs);
 }
 
-static void note_group(struct verify *verify, const struct mcap_record *record)
-{
-	struct group *group = record->opcode < ARRAY_SIZE(verify->groups)
-		? &verify->groups[record->opcode]
-		: NULL;
-
-	if (!group || verify->summary_start == 0)
-		return;
-	if (group->begin == 0)
-		group->begin = verify->offset;
-	group->end = verify->offset + MCAP_RECORD_HEADER_BYTES + record->content.size_bytes;
-}
-
 static int check_record(struct verify *verify, const struct mcap_record *record)
 {
-	note_group(verify, record);
+	int r = 0;
+
 	switch (record->opcode) {
-	case MCAP_SCHEMA: check_schema(verify, record->content); return 0;
-	case MCAP_CHANNEL: check_channel(verify, record->content); return 0;
-	case MCAP_CHUNK: return check_chunk(verify, record->content);
-	case MCAP_MESSAGE_INDEX: check_message_index(verify, record->content); return 0;
-	case MCAP_MESSAGE: check_message(verify, NULL, record->content); return 0;
-	case MCAP_METADATA: check_metadata(verify, record); return 0;
-	case MCAP_ATTACHMENT: check_attachment(verify, record); return 0;
-	case MCAP_METADATA_INDEX: check_aux_index(verify, MCAP_METADATA, record->content); return 0;
-	case MCAP_ATTACHMENT_INDEX:
-		check_aux_index(verify, MCAP_ATTACHMENT, record->content);
-		return 0;
-	case MCAP_SUMMARY_OFFSET: check_summary_offset(verify, record->content); return 0;
-	case MCAP_CHUNK_INDEX: check_chunk_index(verify, record->content); return 0;
-	case MCAP_STATISTICS: check_statistics(verify, record->content); return 0;
-	case MCAP_DATA_END: check_data_end(verify, record->content); return 0;
-	case MCAP_FOOTER: return check_footer(verify, record->content);
-	case 0: problem(verify, verify->offset, "a record with the invalid opcode 0"); return 0;
-	default: return 0;
+	case MCAP_SCHEMA: check_schema(verify, record->content); break;
+	case MCAP_CHANNEL: check_channel(verify, record->content); break;
+	case MCAP_CHUNK: r = check_chunk(verify, record->content); break;
+	case MCAP_MESSAGE_INDEX: check_message_index(verify, record->content); break;
+	case MCAP_MESSAGE: check_message(verify, NULL, record->content); break;
+	case MCAP_METADATA: check_metadata(verify, record); break;
+	case MCAP_ATTACHMENT: check_attachment(verify, record); break;
+	case MCAP_DATA_END: check_chunk_was_indexed(verify); break;
+	case 0: verify_problem(verify, verify->offset, "a record with the invalid opcode 0"); break;
+	default: break;
 	}
+	return r < 0 ? r : verify_check_summary(verify, record);
 }
 
 /* @return 1 to go on, 0 at the end of readable data, or a negative errno */
@@ -674,13 +422,13 @@ static int next_record(struct verify *verify, uint64_t size_bytes)
 		return (int)n;
 	length = le_load(head + 1, 8);
 	if ((size_t)n < sizeof(head) || length > size_bytes - verify->offset - sizeof(head)) {
-		problem(verify, verify->offset,
+		verify_problem(verify, verify->offset,
 			"the file is truncated: %llu bytes of a torn record",
 			(unsigned long long)(size_bytes - verify->offset));
 		return 0;
 	}
 	if (length > READER_CHUNK_LIMIT_BYTES) {
-		problem(verify, verify->offset, "a record that exceeds the size limit");
+		verify_problem(verify, verify->offset, "a record that exceeds the size limit");
 		return 0;
 	}
 	data = malloc(sizeof(head) + length);
@@ -729,15 +477,15 @@ static int verify_file(struct verify *verify, uint64_t size_bytes, struct error 
 	verify->result.bytes = verify->offset;
 	if (!verify->result.finished) {
 		if (verify->offset == size_bytes)
-			problem(verify, verify->offset,
+			verify_problem(verify, verify->offset,
 				"the file was not ended: summary and footer are missing");
 		return 0;
 	}
 	n = io_pread_full(verify->fd, magic, sizeof(magic), (off_t)verify->offset);
 	if (n != sizeof(magic) || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
-		problem(verify, verify->offset, "the closing mark is missing");
+		verify_problem(verify, verify->offset, "the closing mark is missing");
 	else if (verify->offset + sizeof(magic) != size_bytes)
-		problem(verify, verify->offset, "there are bytes after the end");
+		verify_problem(verify, verify->offset, "there are bytes after the end");
 	else
 		verify->result.bytes = size_bytes;
 	return 0;
