@@ -5,7 +5,8 @@
 
 #include <stdatomic.h>
 
-/* Shared by writer.c and writer_summary.c, which writes the groups after the data. */
+/* Shared by writer.c, writer_aux.c, which writes metadata and attachments, and writer_summary.c,
+ * which writes the groups after the data. */
 
 struct index_entry {
 	uint64_t log_time;
@@ -49,6 +50,13 @@ struct session_writer {
 	uint64_t messages;
 	uint64_t start_time, end_time;
 };
+
+/**
+ * Write whole records at the end of the file, after the open chunks: session_writer_flush() first.
+ *
+ * @return 0, or -ENOMEM when @p buf has failed, or an error of write(2), with the file as it was
+ */
+int writer_put_buf(struct session_writer *writer, const struct buf *buf);
 
 /**
  * Append the summary and its offsets.
