@@ -4,10 +4,10 @@
 #include "capture/screen/transform.h"
 #include "capture/wayland/wayland.h"
 #include "capture/wayland/wlr-screencopy.h"
+#include "capture/wayland/wlr_outputs.h"
 #include "protocol/base/backoff.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,19 +38,8 @@ static const struct backoff retries = {16 * NS_PER_MS, NS_PER_S};
 /* older: a time of another clock */
 #define AGE_LIMIT_NS (10 * NS_PER_S)
 
-/* more than any desk has */
-#define OUTPUTS_LIMIT 16
-
 struct shape {
 	uint32_t format, width, height, stride;
-};
-
-struct wlr_output {
-	struct wlr_grabber *grabber;
-	struct wl_output *proxy;
-	uint32_t id; /* in the registry */
-	int transform;
-	char name[OUTPUT_NAME_BYTES]; /* from the compositor: foreign text */
 };
 
 struct wlr_grabber {
@@ -59,11 +48,8 @@ struct wlr_grabber {
 	struct wl_registry *registry;
 	struct wl_shm *shm;
 	struct zwlr_screencopy_manager_v1 *manager;
-	struct wlr_output outputs[OUTPUTS_LIMIT]; /* bound; later only the chosen one */
-	int output_count;
-	struct wlr_output *output; /* the chosen one; NULL: none yet */
+	struct wlr_outputs outputs;
 	char about[160];
-	bool is_set_up, output_removed;
 
 	enum frame_state state;
 	struct zwlr_screencopy_frame_v1 *frame;
@@ -235,7 +221,7 @@ static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
 static int request_frame(struct wlr_grabber *grabber)
 {
 	grabber->frame = zwlr_screencopy_manager_v1_capture_output(
-		grabber->manager, false, grabber->output->proxy);
+		grabber->manager, false, grabber->outputs.chosen->proxy);
 	if (!grabber->frame)
 		return -EPIPE;
 	zwlr_screencopy_frame_v1_add_listener(grabber->frame, &frame_listener, grabber);
@@ -275,7 +261,7 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 
 static struct grabber_size size_of(const struct wlr_grabber *grabber)
 {
-	const struct transform transform = transform_make(grabber->output->transform,
+	const struct transform transform = transform_make(grabber->outputs.chosen->transform,
 		(int)grabber->offered.width, (int)grabber->offered.height);
 
 	return (struct grabber_size){transform.width, transform.height};
@@ -319,7 +305,8 @@ static int prepare_buffer(struct wlr_grabber *grabber)
 {
 	const struct shape *offered = &grabber->offered;
 	const struct grabber_size size = size_of(grabber);
-	const bool is_transformed = grabber->output->transform || is_red_first(offered->format);
+	const bool is_transformed =
+		grabber->outputs.chosen->transform || is_red_first(offered->format);
 	int r;
 
 	if (size.width != grabber->size.width || size.height != grabber->size.height)
@@ -353,90 +340,28 @@ static int begin_copy(struct wlr_grabber *grabber)
 
 /* ---- globals ---- */
 
-static void output_geometry(void *user, struct wl_output *output, int32_t x, int32_t y,
-	int32_t width_mm, int32_t height_mm, int32_t subpixel, const char *make, const char *model,
-	int32_t transform)
+static void output_transform_changed(void *user)
 {
-	struct wlr_output *known = user;
-	struct wlr_grabber *grabber = known->grabber;
+	struct wlr_grabber *grabber = user;
 
-	(void)output, (void)x, (void)y, (void)width_mm, (void)height_mm, (void)subpixel;
-	(void)make, (void)model;
-	transform &= 7;
-	if (transform != known->transform && grabber->is_set_up) {
-		start_over(grabber);
-		free(steal_ptr(grabber->upright));
-	}
-	known->transform = transform;
+	start_over(grabber);
+	free(steal_ptr(grabber->upright));
 }
 
-static void output_mode(void *user, struct wl_output *output, uint32_t flags, int32_t width,
-	int32_t height, int32_t refresh)
+static void output_mode_reported(void *user, int32_t width, int32_t height)
 {
-	struct wlr_grabber *grabber = ((struct wlr_output *)user)->grabber;
+	struct wlr_grabber *grabber = user;
 
-	(void)output, (void)refresh;
-	if (!grabber->is_set_up || !(flags & WL_OUTPUT_MODE_CURRENT))
-		return;
 	/* also sent for a screen that was off: retry at once */
 	grabber->retry_ns = grabber->failures = 0;
 	if ((int64_t)grabber->shape.width != width || (int64_t)grabber->shape.height != height)
 		start_over(grabber);
 }
 
-static void output_done(void *user, struct wl_output *output)
-{
-	(void)user, (void)output;
-}
-
-static void output_scale(void *user, struct wl_output *output, int32_t scale)
-{
-	(void)user, (void)output, (void)scale;
-}
-
-static void output_name(void *user, struct wl_output *output, const char *name)
-{
-	struct wlr_output *known = user;
-
-	(void)output;
-	utf8_copy(known->name, sizeof(known->name), name);
-}
-
-static void output_description(void *user, struct wl_output *output, const char *description)
-{
-	(void)user, (void)output, (void)description;
-}
-
-static const struct wl_output_listener output_listener = {
-	.geometry = output_geometry,
-	.mode = output_mode,
-	.done = output_done,
-	.scale = output_scale,
-	.name = output_name,
-	.description = output_description,
+static const struct wlr_output_events output_events = {
+	.transform_changed = output_transform_changed,
+	.mode_reported = output_mode_reported,
 };
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-static void add_output(struct wlr_grabber *grabber, uint32_t id, uint32_t version)
-{
-	struct wlr_output *output = &grabber->outputs[grabber->output_count];
-
-	/* outputs added later are ignored */
-	if (grabber->output || grabber->output_count == OUTPUTS_LIMIT)
-		return;
-	output->proxy =
-		wl_registry_bind(grabber->registry, id, &wl_output_interface, least(version, 4));
-	if (!output->proxy)
-		return;
-	output->grabber = grabber;
-	output->id = id;
-	grabber->output_count++;
-	wl_output_add_listener(output->proxy, &output_listener, output);
-}
 
 static void registry_global(void *user, struct wl_registry *registry, uint32_t id,
 	const char *interface, uint32_t version)
@@ -447,10 +372,10 @@ static void registry_global(void *user, struct wl_registry *registry, uint32_t i
 		grabber->shm = wl_registry_bind(registry, id, &wl_shm_interface, 1);
 	} else if (strcmp(interface, zwlr_screencopy_manager_v1_interface.name) == 0 &&
 		!grabber->manager) {
-		grabber->manager = wl_registry_bind(
-			registry, id, &zwlr_screencopy_manager_v1_interface, least(version, 3));
+		grabber->manager = wl_registry_bind(registry, id,
+			&zwlr_screencopy_manager_v1_interface, version < 3 ? version : 3);
 	} else if (strcmp(interface, wl_output_interface.name) == 0) {
-		add_output(grabber, id, version);
+		wlr_outputs_add(&grabber->outputs, registry, id, version);
 	}
 }
 
@@ -459,8 +384,7 @@ static void registry_global_remove(void *user, struct wl_registry *registry, uin
 	struct wlr_grabber *grabber = user;
 
 	(void)registry;
-	if (grabber->output && id == grabber->output->id)
-		grabber->output_removed = true;
+	wlr_outputs_remove(&grabber->outputs, id);
 }
 
 static const struct wl_registry_listener registry_listener = {
@@ -482,50 +406,8 @@ static int check_globals(const struct wlr_grabber *grabber, struct error *reterr
 	if (!grabber->shm)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the Wayland compositor does not support shared memory (wl_shm)");
-	if (grabber->output_count == 0)
+	if (grabber->outputs.count == 0)
 		return error_set(reterr, -ENODEV, "the Wayland session has no output");
-	return 0;
-}
-
-/* "HEADLESS-1, HEADLESS-2" */
-static void list_outputs(const struct wlr_grabber *grabber, char *text, size_t room)
-{
-	size_t at = 0;
-
-	*text = '\0';
-	for (int i = 0; i < grabber->output_count && at < room; i++)
-		if (*grabber->outputs[i].name)
-			at += (size_t)snprintf(text + at, room - at, "%s%s", at ? ", " : "",
-				text_quote(grabber->outputs[i].name).text);
-}
-
-static int no_such_output(const struct wlr_grabber *grabber, const char *name, struct error *reterr)
-{
-	char known[256];
-
-	list_outputs(grabber, known, sizeof(known));
-	if (!*known)
-		return error_set(reterr, -EINVAL,
-			"the Wayland compositor does not report the names of its outputs: omit "
-			"--output to record the first");
-	return error_set(reterr, -EINVAL, "the Wayland session has no output '%s'; it has: %s",
-		text_quote(name).text, known);
-}
-
-/* The output of that name, or the first. Unbinds the others. */
-static int choose_output(struct wlr_grabber *grabber, const char *name, struct error *reterr)
-{
-	int chosen = 0;
-
-	while (name && chosen < grabber->output_count &&
-		strcmp(grabber->outputs[chosen].name, name) != 0)
-		chosen++;
-	if (chosen == grabber->output_count)
-		return no_such_output(grabber, name, reterr);
-	grabber->output = &grabber->outputs[chosen];
-	for (int i = 0; i < grabber->output_count; i++)
-		if (i != chosen)
-			wl_output_destroy(steal_ptr(grabber->outputs[i].proxy));
 	return 0;
 }
 
@@ -543,22 +425,12 @@ static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, stru
 	if (grabber->state == FRAME_NONE)
 		return error_set(reterr, -ENODEV,
 			"the Wayland compositor cannot copy the output%s%s: is it switched on?",
-			*grabber->output->name ? " " : "", text_quote(grabber->output->name).text);
+			*grabber->outputs.chosen->name ? " " : "",
+			text_quote(grabber->outputs.chosen->name).text);
 	r = check_offer(grabber, reterr);
 	if (r == 0)
 		grabber->size = size_of(grabber);
 	return r;
-}
-
-static void format_about(struct wlr_grabber *grabber, bool by_name)
-{
-	const char *name = grabber->output->name;
-	int n = snprintf(grabber->about, sizeof(grabber->about), "output %s",
-		*name ? text_quote(name).text : "without a name");
-
-	if (grabber->output_count > 1)
-		snprintf(grabber->about + n, sizeof(grabber->about) - (size_t)n, ", %s of %d",
-			by_name ? "one" : "the first", grabber->output_count);
 }
 
 /* ---- the grabber ---- */
@@ -571,9 +443,7 @@ static void wlr_destroy(struct grabber *base)
 	unmap_shared(grabber);
 	if (grabber->manager)
 		zwlr_screencopy_manager_v1_destroy(grabber->manager);
-	for (int i = 0; i < grabber->output_count; i++)
-		if (grabber->outputs[i].proxy)
-			wl_output_destroy(grabber->outputs[i].proxy);
+	wlr_outputs_finish(&grabber->outputs);
 	if (grabber->shm)
 		wl_shm_destroy(grabber->shm);
 	if (grabber->registry)
@@ -608,13 +478,14 @@ static int wlr_create(
 	if (r == 0) /* initial events of the outputs */
 		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
-		r = choose_output(grabber, target->output, reterr);
+		r = wlr_outputs_choose(&grabber->outputs, target->output, reterr);
 	if (r == 0)
 		r = wait_for_offer(grabber, deadline_ns, reterr);
 	if (r < 0)
 		return r;
-	grabber->is_set_up = true;
-	format_about(grabber, target->output);
+	wlr_outputs_listen(&grabber->outputs, &output_events, grabber);
+	wlr_outputs_describe(
+		&grabber->outputs, target->output, grabber->about, sizeof(grabber->about));
 	*ret = steal_ptr(base);
 	return 0;
 }
@@ -622,7 +493,7 @@ static int wlr_create(
 /* Make the next request of a frame. */
 static int step(struct wlr_grabber *grabber)
 {
-	if (grabber->output_removed)
+	if (grabber->outputs.chosen_removed)
 		return -EPIPE;
 	if (grabber->state == FRAME_NONE && clock_now_ns() >= grabber->retry_ns)
 		return request_frame(grabber);
@@ -652,7 +523,7 @@ static int wlr_wait(struct grabber *base, int wake_fd, int64_t deadline_ns, int6
 			return r;
 		if (grabber->state != FRAME_READY &&
 			(r == -ECANCELED || clock_now_ns() >= deadline_ns))
-			return grabber->output_removed ? -EPIPE : 0;
+			return grabber->outputs.chosen_removed ? -EPIPE : 0;
 	}
 }
 
@@ -686,7 +557,7 @@ static void note_monitor(struct wlr_grabber *grabber)
 	grabber->monitors.count = 1;
 	monitor->area = (struct rect){0, 0, grabber->size.width, grabber->size.height};
 	snprintf(monitor->name, sizeof(monitor->name), "%.*s", MONITOR_NAME_BYTES - 1,
-		text_quote(grabber->output->name).text);
+		text_quote(grabber->outputs.chosen->name).text);
 }
 
 static const struct monitors *wlr_monitors(const struct grabber *base)
@@ -700,7 +571,7 @@ static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	const struct shape *shape = &grabber->shape;
 	struct transformed_pixels from = {
 		.transform = transform_make(
-			grabber->output->transform, (int)shape->width, (int)shape->height),
+			grabber->outputs.chosen->transform, (int)shape->width, (int)shape->height),
 		.pixels = grabber->shared,
 		.stride = (ptrdiff_t)shape->stride,
 		.red_first = is_red_first(shape->format),
@@ -748,7 +619,7 @@ static void wlr_abort(struct grabber *base)
 
 static const char *wlr_output(const struct grabber *base)
 {
-	const char *name = ((const struct wlr_grabber *)base)->output->name;
+	const char *name = ((const struct wlr_grabber *)base)->outputs.chosen->name;
 
 	return *name ? name : NULL;
 }
