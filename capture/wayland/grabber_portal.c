@@ -426,27 +426,6 @@ static void portal_damage_all(struct grabber *base)
 	pw_thread_loop_unlock(grabber->loop);
 }
 
-/* Swap red and blue. */
-static int put_swapped(struct portal_grabber *grabber, const struct rect *rect, const uint8_t *from,
-	int stride, struct canvas *canvas)
-{
-	uint8_t *to;
-
-	if (portal_scratch_reserve(
-		    &grabber->swapped, (size_t)rect->width * (size_t)rect->height * 4) < 0)
-		return -ENOMEM;
-	to = grabber->swapped.memory;
-	for (int y = 0; y < rect->height; y++, from += stride)
-		for (int i = 0; i < rect->width * 4; i += 4, to += 4) {
-			to[0] = from[i + 2];
-			to[1] = from[i + 1];
-			to[2] = from[i];
-			to[3] = from[i + 3];
-		}
-	canvas_put(canvas, rect, grabber->swapped.memory, 4 * rect->width);
-	return 0;
-}
-
 /* @param rect  within the frame, which is of the canvas' size */
 static int put(struct portal_grabber *grabber, const struct rect *rect, struct canvas *canvas)
 {
@@ -456,12 +435,11 @@ static int put(struct portal_grabber *grabber, const struct rect *rect, struct c
 	if (rect->width <= 0 || rect->height <= 0)
 		return 0;
 	r = portal_frame_pixels(&grabber->frame, rect, &grabber->read, &from, &stride);
-	if (r < 0)
-		return r;
-	if (grabber->frame.swapped)
-		return put_swapped(grabber, rect, from, stride, canvas);
-	canvas_put(canvas, rect, from, stride);
-	return 0;
+	if (r == 0 && grabber->frame.swapped)
+		r = portal_pixels_swap(rect, &grabber->swapped, &from, &stride);
+	if (r == 0)
+		canvas_put(canvas, rect, from, stride);
+	return r;
 }
 
 static int copy(struct portal_grabber *grabber, struct canvas *canvas)

@@ -232,6 +232,27 @@ int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rec
 	return r;
 }
 
+int portal_pixels_swap(const struct rect *rect, struct portal_scratch *scratch,
+	const uint8_t **pixels, int *stride)
+{
+	const uint8_t *from = *pixels;
+	uint8_t *to;
+
+	if (portal_scratch_reserve(scratch, (size_t)rect->width * (size_t)rect->height * 4) < 0)
+		return -ENOMEM;
+	to = scratch->memory;
+	for (int y = 0; y < rect->height; y++, from += *stride)
+		for (int i = 0; i < rect->width * 4; i += 4, to += 4) {
+			to[0] = from[i + 2];
+			to[1] = from[i + 1];
+			to[2] = from[i];
+			to[3] = from[i + 3];
+		}
+	*pixels = scratch->memory;
+	*stride = 4 * rect->width;
+	return 0;
+}
+
 static int within(int64_t value, int limit)
 {
 	return (int)(value < 0 ? 0 : value > limit ? limit : value);

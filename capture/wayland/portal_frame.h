@@ -60,7 +60,7 @@ struct portal_frame {
 	int stride;
 	int x, y; /* of that part, in the buffer */
 	struct grabber_size size;
-	bool swapped; /* RGBX, not BGRX */
+	bool swapped; /* RGBX, not BGRX: see portal_pixels_swap() */
 };
 
 /** @return 0, -ENODATA for a buffer without a picture, or -EBADMSG for invalid metadata */
@@ -86,6 +86,20 @@ int portal_scratch_reserve(struct portal_scratch *scratch, size_t size_bytes);
  */
 int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
 	struct portal_scratch *scratch, const uint8_t **ret, int *ret_stride);
+
+/**
+ * Swap red and blue in a part of a picture.
+ *
+ * @param rect     its size; not empty
+ * @param scratch  receives the swapped pixels: not the one that has them now. The caller frees its
+ *                 memory in the end
+ * @param pixels   the first pixel; on success the first swapped one, valid until the scratch memory
+ *                 is used again
+ * @param stride   bytes from a row to the next; on success of the swapped pixels
+ * @return 0 or -ENOMEM
+ */
+int portal_pixels_swap(const struct rect *rect, struct portal_scratch *scratch,
+	const uint8_t **pixels, int *stride);
 
 /** Add the damage since the previous frame. @return false when the buffer carries none */
 bool portal_frame_damage(
