@@ -37,6 +37,7 @@ int station_run(struct station *station, station_run_fn *run, station_finish_fn 
 	background->request = station->request;
 	background->error = (struct error){"no reason given"};
 	background->cancelled = background->done = background->stops = false;
+	background->stop_reason[0] = '\0';
 	r = pthread_create(&background->thread, NULL, background_thread, station);
 	if (r == 0)
 		return 0;
@@ -150,7 +151,7 @@ static void finish(struct station *station)
 	background->request = NULL;
 	snprintf(session, sizeof(session), "%s", station->recording.session);
 	station->request = request;
-	if (station_was_cancelled(station, r) && background->stops)
+	if (station_was_cancelled(station, r) && *background->stop_reason)
 		error_set(&error, r, "%s", background->stop_reason);
 	r = background->finish(station, r, &error);
 	station->request = NULL;
@@ -184,7 +185,7 @@ void station_stop_afterwards(struct station *station, const char *reason)
 	struct background *background = &station->background;
 
 	background->cancelled = true;
-	if (!background->stops)
+	if (!*background->stop_reason)
 		utf8_copy(background->stop_reason, sizeof(background->stop_reason), reason);
 	background->stops = true;
 }

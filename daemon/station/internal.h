@@ -108,9 +108,9 @@ struct background {
 	struct packet *answer;           /* set by finish(); NULL: its result is the answer */
 	struct station_request *waiting; /* oldest first */
 	bool stops;                      /* the session, at the end of the operation */
-	char stop_reason[176];
-	_Atomic bool is_starting; /* sources are being created */
-	_Atomic bool cancelled;   /* read by the sources that are being created */
+	char stop_reason[176];           /* "": the files are complete */
+	_Atomic bool is_starting;        /* sources are being created */
+	_Atomic bool cancelled;          /* read by the sources that are being created */
 
 	/* set by run(), valid once done */
 	_Atomic bool done;
