@@ -457,7 +457,6 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.studies = daemon->library,
 		.must_stop = must_stop,
 		.wake = request_tick,
-		.published = published,
 		.observers = count_observers,
 		.user = daemon,
 	};
@@ -515,7 +514,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	queue_set_drop(daemon->stops, free);
 	daemon->live.request_tick = request_tick;
-	daemon->live.request_tick_user = daemon;
+	daemon->live.published = published;
+	daemon->live.owner = daemon;
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
 		return error_set(reterr, r, "cannot create an event loop: %s", strerror(-r));

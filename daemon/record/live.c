@@ -9,9 +9,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- the feed ---- */
+
+static void publish(void *user, struct packet *packet)
+{
+	struct live *live = user;
+
+	hub_publish(live->hub, packet);
+}
+
+static void complete(void *user, int64_t session_ns)
+{
+	struct live *live = user;
+
+	hub_set_watermark(live->hub, session_ns);
+}
+
+static void flush(void *user)
+{
+	struct live *live = user;
+
+	if (live->watchers > 0 && live->published)
+		live->published(live->owner);
+}
+
+static bool is_watched(void *user)
+{
+	struct live *live = user;
+
+	return live->watchers > 0;
+}
+
+/* ---- lifecycle ---- */
+
 int live_init(struct live *live)
 {
-	*live = (struct live){0};
+	*live = (struct live){.feed = {publish, complete, flush, is_watched, live}};
 	pthread_mutex_init(&live->lock, NULL);
 	return hub_create(&live->hub);
 }
@@ -58,6 +91,16 @@ void live_close(struct live *live)
 	live->recorder = NULL;
 	live->log = NULL;
 	pthread_mutex_unlock(&live->lock);
+}
+
+void live_reset(struct live *live)
+{
+	hub_reset(live->hub);
+}
+
+void live_set_keyframes(struct live *live, bool available)
+{
+	hub_set_keyframes(live->hub, available);
 }
 
 bool live_is(struct live *live, const char *session)
@@ -243,7 +286,7 @@ void live_apply_consent(struct live *live, const char *session, const struct ann
 	}
 	pthread_mutex_unlock(&live->lock);
 	if (lost && live->request_tick)
-		live->request_tick(live->request_tick_user);
+		live->request_tick(live->owner);
 }
 
 uint32_t live_recordable(struct live *live)

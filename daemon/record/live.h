@@ -1,5 +1,6 @@
 #pragma once
 
+#include "daemon/record/feed.h"
 #include "daemon/record/hub.h"
 #include "daemon/record/session_log.h"
 #include "protocol/base/clock.h"
@@ -32,10 +33,13 @@ struct live_audience {
 struct live {
 	pthread_mutex_t lock;
 	struct hub *hub;
+	struct feed feed;          /* of the recorder, into the hub */
 	_Atomic unsigned watchers; /* joined observers */
 	/* set before any session: requests station_tick() on the main thread, soon; any thread */
 	void (*request_tick)(void *user);
-	void *request_tick_user;
+	/* set likewise: packets for watchers; the recorder's thread */
+	void (*published)(void *user);
+	void *owner;
 
 	/* under lock; empty without a session */
 	char session[21];
@@ -65,6 +69,12 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 
 /** Close the session; on return nobody uses the arguments of live_open(). */
 void live_close(struct live *live);
+
+/** Drop the packets of a session that starts or has ended. */
+void live_reset(struct live *live);
+
+/** Set whether a keyframe can be requested for a joining observer: false while the screen is not captured. */
+void live_set_keyframes(struct live *live, bool available);
 
 /** @return true when @p session is being recorded */
 bool live_is(struct live *live, const char *session);

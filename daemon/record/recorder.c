@@ -318,7 +318,7 @@ static void store_packet(struct recorder *recorder, struct packet *packet)
 	if (packet->channel == CHANNEL_GAPS)
 		note_gap(recorder, packet);
 	recorder->events += count_events(packet);
-	hub_publish(recorder->context.hub, packet);
+	recorder->context.feed->publish(recorder->context.feed->user, packet);
 	packet_unref(packet);
 	recorder->alive_ns = clock_now_ns();
 }
@@ -416,6 +416,7 @@ static void *recorder_thread(void *user)
 {
 	struct recorder *recorder = user;
 	const struct recorder_context *context = &recorder->context;
+	const struct feed *feed = context->feed;
 
 	pthread_setname_np(pthread_self(), "uxrec-recorder");
 	while (!queue_ended(recorder->queue)) {
@@ -426,7 +427,7 @@ static void *recorder_thread(void *user)
 		if (now_ns >= recorder->next_clock_ns)
 			sample_clocks(recorder);
 		deadline_ns = recorder->next_clock_ns;
-		if ((context->is_watched(context->user) || recorder->backlog.packets > 0) &&
+		if ((feed->is_watched(feed->user) || recorder->backlog.packets > 0) &&
 			now_ns + COMPLETE_NS < deadline_ns)
 			deadline_ns = now_ns + COMPLETE_NS;
 		packet = queue_pop(recorder->queue, deadline_ns);
@@ -443,9 +444,8 @@ static void *recorder_thread(void *user)
 		note_backlog(recorder);
 		ask_for_keyframe(recorder);
 		if (!packet)
-			hub_set_watermark(
-				context->hub, session_clock_at(context->clock, watermark_ns));
-		context->published(context->user);
+			feed->complete(feed->user, session_clock_at(context->clock, watermark_ns));
+		feed->flush(feed->user);
 	}
 	end_files(recorder);
 	return NULL;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "daemon/record/hub.h"
+#include "daemon/record/feed.h"
 #include "daemon/record/segments.h"
 #include "protocol/base/error.h"
 #include "protocol/file/writer.h"
@@ -8,7 +8,7 @@
 #include "protocol/session.pb-c.h"
 
 /**
- * Collects the packets of one session from all its sources: first to the file, then to the observers. One
+ * Collects the packets of one session from all its sources: first to the file, then to the feed. One
  * thread appends, another syncs, so that a slow disk never blocks a source.
  */
 struct recorder;
@@ -16,13 +16,9 @@ struct recorder;
 /** Dependencies of a recorder; all must outlive it. */
 struct recorder_context {
 	struct session_clock *clock;
-	struct hub *hub;
-	/** Called after packets were published or the watermark advanced. Any thread; must not block. */
-	void (*published)(void *user);
+	const struct feed *feed;
 	/** CLOCK_MONOTONIC time up to which the sources have pushed everything. */
 	int64_t (*watermark)(void *user, int64_t now_ns);
-	/** @return true when there are watchers: the watermark is then published four times a second */
-	bool (*is_watched)(void *user);
 	/** Pictures were dropped: the next one must be a keyframe. */
 	void (*request_keyframe)(void *user);
 	/**

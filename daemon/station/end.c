@@ -140,7 +140,7 @@ static int complete_end(struct station *station, int r, struct error *reterr)
 	if (station->recording.discarded)
 		r = 0; /* a requested loss, and recorded */
 	station_forget_session(station);
-	hub_reset(station->options.live->hub);
+	live_reset(station->options.live);
 	return r;
 }
 

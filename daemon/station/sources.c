@@ -58,7 +58,7 @@ int station_stop_sources(struct station *station, struct error *reterr)
 	pthread_mutex_lock(&station->sources_lock);
 	screen = steal_ptr(station->recording.screen);
 	pthread_mutex_unlock(&station->sources_lock);
-	hub_set_keyframes(station->options.live->hub, false);
+	live_set_keyframes(station->options.live, false);
 	source_destroy(steal_ptr(station->recording.stall));
 	source_destroy(screen);
 	/* in order of dependency: the pointer reports clicks to the accessible source, which reports the focus
@@ -187,7 +187,7 @@ int station_start_sources(struct station *station, struct error *reterr)
 		r = start_sound(station, &context, reterr);
 	if (r == 0)
 		r = start_stall(station, &context, reterr);
-	hub_set_keyframes(options->live->hub, r == 0);
+	live_set_keyframes(options->live, r == 0);
 	if (r < 0)
 		station_stop_sources(station, NULL);
 	station->background.is_starting = false;

@@ -32,21 +32,6 @@ static int64_t watermark(void *user, int64_t now_ns)
 	return until_ns;
 }
 
-static bool is_watched(void *user)
-{
-	struct station *station = user;
-
-	return station->options.live->watchers > 0;
-}
-
-static void published(void *user)
-{
-	struct station *station = user;
-
-	if (station->options.live->watchers > 0)
-		station->options.published(station->options.user);
-}
-
 static void on_disk_error(void *user, const char *text)
 {
 	struct station *station = user;
@@ -277,10 +262,8 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 {
 	const struct recorder_context context = {
 		.clock = &station->recording.clock,
-		.hub = station->options.live->hub,
-		.published = published,
+		.feed = &station->options.live->feed,
 		.watermark = watermark,
-		.is_watched = is_watched,
 		.request_keyframe = station_request_keyframe,
 		.disk_error = on_disk_error,
 		.ended = files_ended,
@@ -291,7 +274,7 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 		.user = station,
 	};
 
-	hub_reset(station->options.live->hub);
+	live_reset(station->options.live);
 	return recorder_create(
 		&station->recording.recorder, station->recording.folder, before, &context, reterr);
 }
@@ -306,7 +289,7 @@ static void undo_start(struct station *station)
 	live_close(station->options.live);
 	if (station->recording.recorder)
 		recorder_destroy(steal_ptr(station->recording.recorder));
-	hub_reset(station->options.live->hub);
+	live_reset(station->options.live);
 	if (station->recording.folder &&
 		(folder_open_linked(&library, station->options.library, &error) < 0 ||
 			folder_remove_whole(library, station->recording.session, &removed, &error) <

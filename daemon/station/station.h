@@ -40,8 +40,6 @@ struct station_options {
 	void (*must_stop)(void *user, unsigned session, const char *reason);
 	/** Request station_tick(), soon. Any thread. */
 	void (*wake)(void *user);
-	/** New packets for observers. Any thread. */
-	void (*published)(void *user);
 	/** @return the number of connected observers */
 	unsigned (*observers)(void *user);
 	void *user;

@@ -3,6 +3,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
 
+#include "daemon/record/live.h"
 #include "daemon/record/recorder.h"
 #include "daemon/record/segments.h"
 #include "protocol/base/clock.h"
@@ -97,28 +98,17 @@ static size_t count_taken(uint16_t channel)
 
 struct lab {
 	struct session_clock clock;
-	struct hub *hub;
+	struct live live;
 	struct recorder *recorder;
 	int64_t next_ns; /* of the next packet */
 	size_t pictures;
 	_Atomic int asked; /* keyframe requests */
 };
 
-static void published(void *user)
-{
-	(void)user;
-}
-
 static int64_t watermark(void *user, int64_t now_ns)
 {
 	(void)user;
 	return now_ns;
-}
-
-static bool is_watched(void *user)
-{
-	(void)user;
-	return false;
 }
 
 static void request_keyframe(void *user)
@@ -136,9 +126,7 @@ static void begin(struct lab *lab)
 {
 	struct recorder_context context = {
 		.clock = &lab->clock,
-		.published = published,
 		.watermark = watermark,
-		.is_watched = is_watched,
 		.request_keyframe = request_keyframe,
 		.disk_error = disk_error,
 		.user = lab,
@@ -147,8 +135,8 @@ static void begin(struct lab *lab)
 	/* pushed packets lie in the past */
 	*lab = (struct lab){.next_ns = clock_now_ns() - NS_PER_S};
 	session_clock_init(&lab->clock);
-	check(hub_create(&lab->hub) == 0);
-	context.hub = lab->hub;
+	check(live_init(&lab->live) == 0);
+	context.feed = &lab->live.feed;
 	check(recorder_create(&lab->recorder, temporary_folder(), 0, &context, NULL) == 0);
 }
 
@@ -189,7 +177,7 @@ static void finish(struct lab *lab)
 static void end(struct lab *lab)
 {
 	recorder_destroy(lab->recorder);
-	hub_destroy(lab->hub);
+	live_finish(&lab->live);
 }
 
 /* a changing screen, with a keyframe now and then, and typing: more than the backlog holds */

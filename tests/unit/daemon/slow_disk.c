@@ -4,6 +4,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
 
+#include "daemon/record/live.h"
 #include "daemon/record/recorder.h"
 #include "protocol/base/clock.h"
 #include "protocol/file/reader.h"
@@ -28,11 +29,6 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offse
 	return __real_pwritev(fd, parts, count, offset);
 }
 
-static void nothing(void *user)
-{
-	(void)user;
-}
-
 static void wish_keyframe(void *user)
 {
 	(void)user;
@@ -43,12 +39,6 @@ static int64_t all_is_complete(void *user, int64_t now_ns)
 {
 	(void)user;
 	return now_ns;
-}
-
-static bool nobody_watches(void *user)
-{
-	(void)user;
-	return false;
 }
 
 static void on_disk_error(void *user, const char *text)
@@ -78,20 +68,18 @@ static void push_both(struct recorder *recorder, struct session_clock *clock, ui
 
 static void record(const char *folder, struct session_clock *clock)
 {
-	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(live_finish) struct live live = {0};
 	_destroy_(recorder) struct recorder *recorder = NULL;
 	struct recorder_context context = {.clock = clock,
-		.published = nothing,
 		.watermark = all_is_complete,
-		.is_watched = nobody_watches,
 		.request_keyframe = wish_keyframe,
 		.disk_error = on_disk_error,
 		.sync_every_ns = NS_PER_S};
 	int64_t begun_ns = clock_now_ns();
 	uint32_t number = 0;
 
-	check(hub_create(&hub) == 0);
-	context.hub = hub;
+	check(live_init(&live) == 0);
+	context.feed = &live.feed;
 	check(recorder_create(&recorder, folder, 0, &context, NULL) == 0);
 	write_ms = 50;
 	for (; number < WHILE_SLOW; number++)

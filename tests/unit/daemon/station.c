@@ -106,7 +106,6 @@ static void begin_lab(struct lab *lab)
 			      .studies = lab->library,
 			      .must_stop = ignore_stop,
 			      .wake = ignore,
-			      .published = ignore,
 			      .observers = no_observers}) == 0);
 }
 
