@@ -97,6 +97,7 @@ static int serve(struct player *player, const char *library, const char *session
 		.address = "127.0.0.1",
 		.port = port,
 		.web = web ? web : "web",
+		.program = "uxrec-play",
 		.access = &player->access,
 		.secret = player->identity.secret,
 		.user_principal = player->identity.user,

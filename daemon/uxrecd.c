@@ -415,6 +415,7 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 		.address = options->address,
 		.port = options->port,
 		.web = options->web,
+		.program = "uxrecd",
 		.access = &daemon->access,
 		.tickets = &daemon->tickets,
 		.secret = daemon->identity.secret,

@@ -5,6 +5,9 @@
  * rows: replay/web/build.mjs makes TypeScript of them, and refuses all else.
  */
 
+/* Version of wire.proto: see Welcome.wire. */
+#define WIRE_VERSION 1
+
 /* Topics, named as their enum channel_id. */
 #define TOPIC_STUDY            "/study"
 #define TOPIC_EVENTS           "/session"

@@ -16,6 +16,7 @@ struct server_options {
 	const char *address; /* "127.0.0.1" */
 	int port;            /* 0: any free port */
 	const char *web;     /* folder of the pages */
+	const char *program; /* name of this program, for clients */
 	const struct access *access;
 	struct tickets *tickets; /* NULL: no tickets accepted */
 	/* secret from which principals of clients without an identity are derived: 32 hex digits */

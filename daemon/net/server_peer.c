@@ -1,6 +1,7 @@
 #include "daemon/net/server_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/constants.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
@@ -167,14 +168,38 @@ static void set_id(const struct server *server, struct principal *principal, con
 	transport_digest(text, principal->id);
 }
 
+#define REQUESTS_LIMIT 64
+
+/* @return the number of the names of requests that a client may send, and this program serves */
+static size_t list_abilities(
+	const struct server *server, const struct client *client, char *names[REQUESTS_LIMIT])
+{
+	const ProtobufCMessageDescriptor *message = &uxrec__client_message__descriptor;
+	size_t count = 0;
+
+	for (unsigned i = 0; i < message->n_fields && count < REQUESTS_LIMIT; i++) {
+		const struct request_kind *kind =
+			request_kind((Uxrec__ClientMessage__BodyCase)message->fields[i].id);
+
+		if (request_allows(kind, client->principal.role) &&
+			(server->options.live || kind->owner != REQUEST_OF_RECORDER))
+			names[count++] = (char *)message->fields[i].name;
+	}
+	return count;
+}
+
 static void put_welcome(struct server *server, struct client *client)
 {
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
-	char key[KEY_BYTES];
+	char key[KEY_BYTES], *abilities[REQUESTS_LIMIT];
 
 	welcome.role = client->principal.role;
 	welcome.principal = client->principal.id;
 	welcome.version = (char *)UXREC_VERSION;
+	welcome.program = (char *)server->options.program;
+	welcome.wire = WIRE_VERSION;
+	welcome.abilities = abilities;
+	welcome.n_abilities = list_abilities(server, client, abilities);
 	welcome.recorder = server->options.live != NULL;
 	welcome.run = server->run;
 	if (client->by_ticket) {
@@ -279,11 +304,15 @@ static void answer_observer_link(struct server *server, struct client *client, u
 	put_message(server, client, request, &link.base, 0);
 }
 
-/* @return 0, or -EACCES, -EBUSY or -EINVAL with the reason */
+/* @return 0, or -ENOSYS, -EACCES, -EBUSY or -EINVAL with the reason */
 static int check_request(struct client *client, Uxrec__ClientMessage *message, struct error *reterr)
 {
 	const struct request_kind *kind = request_kind(message->body_case);
 
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET)
+		return error_set(reterr, -ENOSYS,
+			"this program does not know such a request, as it is of another version: "
+			"reload the page");
 	if (!request_allows(kind, client->principal.role))
 		return error_set(reterr, -EACCES, "this link does not allow that");
 	if (!places_count_request(client, kind->rate))
@@ -337,7 +366,7 @@ static int handle_message(
 
 	if (!client->peer) {
 		r = handle_first(server, client, message);
-	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET) {
+	} else if (client->message.size_bytes == MCAP_RECORD_HEADER_BYTES) {
 		r = frames_close(server, client, CLOSE_BAD_RECORD, "a message without content");
 	} else if ((refused = check_request(client, message, &error)) < 0) {
 		server_fail(server, client->peer, message->request, refused, error.text);

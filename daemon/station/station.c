@@ -246,7 +246,9 @@ static int execute(
 	if (r < 0)
 		return r;
 	return handler->execute ? handler->execute(station, request, reterr)
-				: error_set(reterr, -EINVAL, "unknown request");
+				: error_set(reterr, -ENOSYS,
+					  "this recorder has no such request, as it is of another "
+					  "version than the command");
 }
 
 static void change(struct station *station, struct station_request *request)

@@ -3,6 +3,7 @@
 #include "tests/unit/daemon/transport.h"
 
 #include "daemon/access/access.h"
+#include "protocol/constants.h"
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
 
@@ -855,6 +856,52 @@ static void garbage_ends_a_connection_with_4400(void)
 	end_server();
 }
 
+static void a_request_of_tomorrow_is_answered_and_the_connection_stays(void)
+{
+	/* request 5, and a body of a number that no request has; request 6 without one */
+	static const unsigned char later[] = {
+		0x80, 7, 0, 0, 0, 0, 0, 0, 0, 0x08, 5, 0xc2, 0x3e, 2, 0x08, 1};
+	static const unsigned char empty[] = {0x80, 2, 0, 0, 0, 0, 0, 0, 0, 0x08, 6};
+	struct client *reviewer;
+
+	begin_server();
+	reviewer = open_peer(REVIEWER);
+	expect(send_frame(reviewer, FINAL(BINARY), later, sizeof(later)) == 0);
+	expect(next_failure(reviewer, 5) == ENOSYS);
+	expect(send_frame(reviewer, FINAL(BINARY), empty, sizeof(empty)) == 0);
+	expect(next_failure(reviewer, 6) == ENOSYS);
+	expect(reviewer->state == CLIENT_PEER && handed_on == 0);
+	end_server();
+}
+
+static bool has_ability(const Uxrec__Welcome *welcome, const char *name)
+{
+	size_t i = 0;
+
+	while (i < welcome->n_abilities && strcmp(welcome->abilities[i], name) != 0)
+		i++;
+	return i < welcome->n_abilities;
+}
+
+/* No session can be recorded here. */
+static void a_welcome_lists_what_the_role_may_ask_of_this_program(void)
+{
+	_message_free_ Uxrec__ServerMessage *reviewer = NULL, *observer = NULL;
+
+	begin_server();
+	reviewer = next_message(open_peer_as(REVIEWER, "Ana", ""));
+	observer = next_message(open_peer_as(OBSERVER, "Bob", ""));
+	check(reviewer && observer);
+	expect(reviewer->welcome->wire == WIRE_VERSION);
+	expect(has_ability(reviewer->welcome, "get_metrics"));
+	expect(has_ability(reviewer->welcome, "put_act"));
+	expect(!has_ability(reviewer->welcome, "get_status"));
+	expect(!has_ability(reviewer->welcome, "request"));
+	expect(!has_ability(observer->welcome, "get_metrics"));
+	expect(has_ability(observer->welcome, "put_act"));
+	end_server();
+}
+
 static void a_text_that_is_not_utf_8_is_refused_and_the_connection_stays(void)
 {
 	/* request 5, open_session{session: "\xff"} */
@@ -1265,6 +1312,10 @@ static const struct test tests[] = {
 	{"a message beyond a role's rights is answered with 13 and not handed on",
 		a_message_that_a_role_may_not_send_is_answered_and_not_handed_on},
 	{"garbage ends a connection with 4400", garbage_ends_a_connection_with_4400},
+	{"a request of tomorrow is answered, and the connection stays",
+		a_request_of_tomorrow_is_answered_and_the_connection_stays},
+	{"a welcome lists what the role may ask of this program",
+		a_welcome_lists_what_the_role_may_ask_of_this_program},
 	{"a text that is not UTF-8 is refused, and the connection stays",
 		a_text_that_is_not_utf_8_is_refused_and_the_connection_stays},
 	{"a hello is at most 1 KiB and a message 256 KiB, by the head of its frame",

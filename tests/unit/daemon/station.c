@@ -427,7 +427,7 @@ static void without_a_session_its_requests_are_refused(void)
 		expect(ask(&lab, kinds[i], NULL) == ENOENT);
 	expect(start_task(&lab, "find") == ENOENT);
 	expect(stop_session(&lab, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED) == ENOENT);
-	expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY__NOT_SET, NULL) == EINVAL);
+	expect(ask(&lab, UXREC__CLIENT_MESSAGE__BODY__NOT_SET, NULL) == ENOSYS);
 	end_lab(&lab);
 }
 
@@ -742,7 +742,7 @@ static void every_request_of_the_recorder_has_its_handler(void)
 			message.start->consent = &consent;
 		answered = answer(&lab, &message, &changed);
 		expect(answered->body_case != UXREC__SERVER_MESSAGE__BODY_FAILURE ||
-			strcmp(answered->failure->text, "unknown request") != 0);
+			answered->failure->code != ENOSYS);
 	}
 	end_lab(&lab);
 }

@@ -1,5 +1,6 @@
 // The WebSocket connection: handshake, request and answer matching, reconnect with backoff.
 
+import { WIRE_VERSION } from '../../gen/protocol/constants';
 import { Role, type ServerMessage, type Welcome } from '../../gen/protocol/wire_pb';
 import { Emitter } from '../base/emitter';
 import { ownIdentity } from './identity';
@@ -197,7 +198,16 @@ export class Connection extends Emitter {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () =>
       socket.send(
-        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: ownIdentity() } }),
+        packMessage(0n, {
+          case: 'hello',
+          value: {
+            token: this.#token,
+            name: this.#name,
+            identity: ownIdentity(),
+            program: 'uxrec-pages',
+            wire: WIRE_VERSION,
+          },
+        }),
       );
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
       this.#quietS = 0;
