@@ -76,13 +76,14 @@ static int capture_without(struct station *station, uint32_t lost, struct error 
 void station_enforce_consent(struct station *station)
 {
 	struct live *live = station->options.live;
-	int64_t now_ns = station_now_ns(station);
 	struct error error = {"no reason given"};
 	struct annotations *log;
+	int64_t now_ns;
 	uint32_t lost;
 
 	if (station->state != STATE_RECORDING && station->state != STATE_PAUSED)
 		return;
+	now_ns = station_now_ns(station);
 	/* withdrawn by another program, or expired */
 	log = session_log_lock(station->recording.log);
 	if (annotations_refresh(log) == 0)
