@@ -90,7 +90,7 @@ PROTOS := $(wildcard protocol/*.proto protocol/foxglove/*.proto)
 GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
 DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
 
-PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/inputd/inputd.c \
+PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/work/worker_main.c daemon/demo/robot.c capture/inputd/inputd.c \
 	capture/doctor/doctor_main.c capture/doctor/bench_main.c replay/command/uxrec.c
 LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c $(1)/*/*.c))
 
@@ -100,9 +100,9 @@ capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
 daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
 
-PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-robot
+PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-worker uxrec-robot
 INSTALLED := uxrecd uxrec
-HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play
+HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-worker
 
 # the only user of libx264; its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
@@ -195,6 +195,10 @@ $(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libr
 	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
 $(B)/uxrec: $(B)/replay/command/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
+
+$(B)/uxrec-worker: $(B)/daemon/work/worker_main.o $(B)/daemon/work/metrics.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 

@@ -237,6 +237,7 @@ static int fill_defaults(struct options *options)
 	options->web = paths_web();
 	options->examples = paths_examples();
 	options->helper = paths_helper("uxrec-inputd");
+	options->worker = paths_helper("uxrec-worker");
 	if (!options->library) {
 		log_error(
 			"no library folder: neither HOME nor XDG_DATA_HOME is set; choose a "
@@ -247,9 +248,11 @@ static int fill_defaults(struct options *options)
 		log_error("out of memory");
 		return 3;
 	}
-	if (!options->web || !options->helper) {
+	if (!options->web || !options->helper || !options->worker) {
 		log_error("%s is missing beside the program; `make` builds it",
-			options->web ? "uxrec-inputd" : "the folder of the pages");
+			!options->web              ? "the folder of the pages"
+				: !options->helper ? "uxrec-inputd"
+						   : "uxrec-worker");
 		return 3;
 	}
 	return 0;
@@ -352,6 +355,7 @@ void options_finish(struct options *options)
 	free(options->web);
 	free(options->examples);
 	free(options->helper);
+	free(options->worker);
 	free(options->address);
 	free(options->display);
 	*options = (struct options){0};

@@ -32,6 +32,7 @@ static const char usage[] =
 struct player {
 	struct access access;
 	struct identity identity;
+	char *worker; /* path of uxrec-worker */
 	struct library *library;
 	struct server *server;
 };
@@ -112,12 +113,14 @@ static int serve(struct player *player, const char *library, const char *session
 		return r;
 	if (identity_load(&player->identity, &error) < 0)
 		log_warning("ids of this station: %s; this run uses new ids", error.text);
+	player->worker = paths_helper("uxrec-worker");
 	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
 	if (r == 0)
 		r = server_create(&player->server, &options, reterr);
 	if (r < 0)
 		return r;
 	server_on_drained(player->server, drained, player);
+	library_set_worker(player->library, player->worker);
 	library_set_server(player->library, player->server);
 	keyring_present(player->access.keyring, UXREC__ROLE__ROLE_REVIEWER, key, NULL);
 	if (session)
@@ -191,6 +194,7 @@ int main(int argc, char **argv)
 	if (library_stop(player.library, clock_now_ns() + NS_PER_S) < 0)
 		_exit(r < 0 ? 3 : 0); /* a file is still being read: do not wait for it */
 	library_destroy(player.library);
+	free(player.worker);
 	server_destroy(player.server);
 	access_finish(&player.access);
 	return r < 0 ? 3 : 0;

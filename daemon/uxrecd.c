@@ -429,6 +429,7 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 	if (r < 0)
 		return r;
 	server_on_drained(daemon->server, drained, daemon);
+	library_set_worker(daemon->library, options->worker);
 	library_set_server(daemon->library, daemon->server);
 	keyring_on_revoked(daemon->access.keyring, revoked, daemon);
 	return 0;

@@ -130,6 +130,32 @@ uint64_t wire_request(struct view frame)
 	return request;
 }
 
+int wire_peek(struct view frame, struct wire_head *ret)
+{
+	struct mcap_record record;
+	struct view packed;
+
+	*ret = (struct wire_head){0};
+	if (mcap_next_record(&frame, &record) <= 0 || record.opcode != MCAP_PRIVATE ||
+		frame.size_bytes != 0)
+		return -EBADMSG;
+	packed = record.content;
+	while (packed.size_bytes > 0 && !packed.failed) {
+		uint64_t key = read_varint(&packed);
+
+		if (key == (1 << 3 | PROTOBUF_C_WIRE_TYPE_VARINT)) {
+			ret->request = read_varint(&packed);
+		} else if ((key & 7) == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED && ret->body == 0 &&
+			key >> 3 <= INT32_MAX) {
+			ret->body = (unsigned)(key >> 3);
+			view_read_bytes(&packed, read_varint(&packed));
+		} else {
+			return -EBADMSG;
+		}
+	}
+	return packed.failed ? -EBADMSG : 0;
+}
+
 int64_t wire_frame_size(struct view stream, size_t limit)
 {
 	uint64_t length;

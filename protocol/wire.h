@@ -23,6 +23,19 @@ int wire_parse(struct view frame, const ProtobufCMessageDescriptor *descriptor,
 /** @return the request number of a ClientMessage refused by wire_parse(), 0 when it has none */
 uint64_t wire_request(struct view frame);
 
+/** Request number and body of a packed ServerMessage. */
+struct wire_head {
+	uint64_t request;
+	unsigned body; /* field number; 0: none */
+};
+
+/**
+ * Read the head of a record with a ServerMessage, without unpacking its body.
+ *
+ * @return 0, or -EBADMSG when it is no such record, or has more than one body
+ */
+int wire_peek(struct view frame, struct wire_head *ret);
+
 /**
  * Find one whole record at the front of a stream.
  *

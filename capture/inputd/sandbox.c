@@ -1,6 +1,7 @@
 #include "capture/inputd/sandbox.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/os/landlock.h"
 #include "protocol/os/signals.h"
 
 #include <fcntl.h>
@@ -39,7 +40,6 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 
 #include <errno.h>
 #include <linux/input.h>
-#include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -49,7 +49,6 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 void sandbox_hide_memory(void)
 {
@@ -57,71 +56,20 @@ void sandbox_hide_memory(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
-/* ---- files: Landlock ---- */
-
-/* Rights by Landlock ABI version; Debian 12's headers know only the first two. */
-#define FS_RIGHTS_1  ((UINT64_C(1) << 13) - 1)
-#define FS_REFER     (UINT64_C(1) << 13)
-#define FS_TRUNCATE  (UINT64_C(1) << 14)
-#define FS_IOCTL_DEV (UINT64_C(1) << 15)
-#define NET_TCP      UINT64_C(3)
-#define SCOPE_ALL    UINT64_C(3) /* abstract sockets and signals to processes outside */
-#define READING      (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-
-struct ruleset {
-	uint64_t files, net, scoped;
-};
-
-/* Fill in the rights known to an ABI version. @return the size of the structure for that version: unknown
- * fields must be left out */
-static size_t describe_ruleset(struct ruleset *rules, long version)
-{
-	*rules = (struct ruleset){.files = FS_RIGHTS_1};
-	if (version >= 2)
-		rules->files |= FS_REFER;
-	if (version >= 3)
-		rules->files |= FS_TRUNCATE;
-	if (version >= 4)
-		rules->net = NET_TCP;
-	if (version >= 5)
-		rules->files |= FS_IOCTL_DEV;
-	if (version >= 6)
-		rules->scoped = SCOPE_ALL;
-	return version >= 6 ? 24 : version >= 4 ? 16 : 8;
-}
-
-static void allow_below(int rules_fd, const char *path, uint64_t rights)
-{
-	_autoclose_ int fd = open(path, O_PATH | O_CLOEXEC);
-	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
-
-	/* a missing path is neither allowed nor needed */
-	if (fd >= 0)
-		syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-}
+/* ---- files: Landlock; without it seccomp still prevents all writes ---- */
 
 static void restrict_files(enum sandbox_kind kind)
 {
-	static const char *const readable[] = {
-		"/run/udev", "/run/systemd", "/sys", "/etc/uxrec", "/usr/share"};
-	long version =
-		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	_autoclose_ int rules_fd = -1;
-	struct ruleset rules;
-	size_t size;
+	static const struct landlock_folder readable[] = {
+		{"/dev/input", LANDLOCK_READS_DEVICES},
+		{"/run/udev", LANDLOCK_READS},
+		{"/run/systemd", LANDLOCK_READS},
+		{"/sys", LANDLOCK_READS},
+		{"/etc/uxrec", LANDLOCK_READS},
+		{"/usr/share", LANDLOCK_READS},
+	};
 
-	if (version < 1)
-		return; /* kernel without Landlock: seccomp still prevents all writes */
-	size = describe_ruleset(&rules, version);
-	rules_fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	if (rules_fd < 0)
-		return;
-	if (kind == SANDBOX_EVDEV) {
-		allow_below(rules_fd, "/dev/input", READING | (rules.files & FS_IOCTL_DEV));
-		for (size_t i = 0; i < ARRAY_SIZE(readable); i++)
-			allow_below(rules_fd, readable[i], READING);
-	}
-	syscall(SYS_landlock_restrict_self, rules_fd, 0);
+	landlock_enter(readable, kind == SANDBOX_EVDEV ? ARRAY_SIZE(readable) : 0);
 }
 
 /* ---- system calls: seccomp ---- */

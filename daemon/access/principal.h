@@ -24,7 +24,8 @@ struct principal {
 struct peer {
 	_Atomic unsigned refs;
 	_Atomic bool closed;
-	_Atomic bool overflowed; /* backlog too long: it will be closed, and gets nothing more */
+	_Atomic uint64_t cancelled; /* number of the request that was cancelled last */
+	_Atomic bool overflowed;    /* backlog too long: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and unsent */
 	struct principal principal;
 };

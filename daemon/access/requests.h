@@ -8,6 +8,7 @@ enum request_owner {
 	REQUEST_OF_CONNECTION, /* the server, of the connection alone: net/server_peer.c */
 	REQUEST_OF_RECORDER,   /* the owner of the running session: station/station.c */
 	REQUEST_OF_LIBRARY,    /* the reader of session files: library/library.c */
+	REQUEST_OF_WORKER,     /* a process of its own: work/worker_main.c */
 	REQUEST_OF_ACTS,       /* the owner of the session that the act is about: acts/acts.c */
 	REQUEST_OF_COMMAND,    /* the control socket, and no page: station/control.c */
 };

@@ -31,7 +31,9 @@ struct library {
 	char *folder, *studies, *examples;
 	struct live *live;
 	struct server *server;
-	struct worker *reader; /* its thread owns the fields below, except `acts` */
+	const char *worker_program; /* of REQUEST_OF_WORKER; NULL: none */
+	struct worker *worker;      /* waits for the processes that do it */
+	struct worker *reader;      /* its thread owns the fields below, except `acts` */
 	struct acts *acts;
 	struct lists *lists;
 	struct open_session open[OPEN_LIMIT];

@@ -4,16 +4,21 @@
 
 #include "daemon/access/requests.h"
 #include "daemon/library/lists.h"
+#include "daemon/work/work.h"
 #include "protocol/base/array.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
-#include "replay/metrics/metrics.h"
 #include "replay/session/delete.h"
 #include "replay/session/timeline.h"
 #include "replay/session/transcript.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* Limits of a request that a worker process does: a library of ten thousand sessions needs a tenth of them. */
+#define WORK_MEMORY_BYTES (UINT64_C(1) << 30)
+#define WORK_ANSWER_BYTES (16u << 20)
+#define WORK_S            300
 
 /* ---- answers ---- */
 
@@ -110,76 +115,6 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 		library_send_answer(library, job, &body->base);
 		uxrec__timeline__free_unpacked(body, NULL);
 	}
-	return r;
-}
-
-/* ---- metrics ---- */
-
-/* session ids of one computation; opened separately from the cached sessions */
-struct chosen {
-	const char *library;
-	const char **ids;
-	size_t count;
-};
-
-static int open_chosen(void *user, size_t i, struct session **ret, struct error *reterr)
-{
-	const struct chosen *chosen = user;
-	int r = session_open(ret, chosen->library, chosen->ids[i], false, reterr);
-
-	/* a metric that silently leaves sessions out is worse than none; other failures are listed */
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
-}
-
-static void choose(struct chosen *chosen, const char *id)
-{
-	for (size_t i = 0; i < chosen->count; i++)
-		if (strcmp(chosen->ids[i], id) == 0)
-			return;
-	chosen->ids[chosen->count++] = id;
-}
-
-/* all sessions of a study, or the sessions requested */
-static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
-	const struct session_ids *ids, struct error *reterr)
-{
-	chosen->ids = calloc(ids->count + 1, sizeof(*chosen->ids));
-	if (!chosen->ids)
-		return error_set(reterr, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < ids->count && *asked->study; i++)
-		chosen->ids[chosen->count++] = ids->ids[i];
-	for (size_t i = 0; i < asked->n_sessions && i < ids->count && !*asked->study; i++)
-		choose(chosen, asked->sessions[i]);
-	return 0;
-}
-
-static int answer_metrics(struct library *library, const struct job *job, struct error *reterr)
-{
-	const Uxrec__GetMetrics *asked = job->message->get_metrics;
-	_cleanup_(session_ids_finish) struct session_ids ids = {0};
-	Uxrec__Metrics *metrics;
-	struct chosen chosen = {.library = library->folder};
-	struct metrics_request request = {
-		.open = open_chosen,
-		.user = &chosen,
-		.study = *asked->study ? asked->study : NULL,
-		.library = library->folder,
-		.layer = asked->layer,
-		.coding = !*asked->study,
-	};
-	int r = session_ids_list(&ids, library->folder);
-
-	if (r < 0)
-		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
-	r = choose_all(&chosen, asked, &ids, reterr);
-	request.count = chosen.count;
-	if (r == 0)
-		r = metrics_compute(&metrics, &request, reterr);
-	if (r == 0) {
-		library_send_answer(library, job, &metrics->base);
-		uxrec__metrics__free_unpacked(metrics, NULL);
-	}
-	free(chosen.ids);
 	return r;
 }
 
@@ -309,7 +244,6 @@ static handler_fn *const handlers[] = {
 	HANDLER(GET_TIMELINE) = answer_timeline,
 	HANDLER(GET_TRANSCRIPT) = get_transcript,
 	HANDLER(PUT_TRANSCRIPT) = put_transcript,
-	HANDLER(GET_METRICS) = answer_metrics,
 	HANDLER(EXPORT_SESSION) = library_export,
 	HANDLER(DELETE_SESSION) = delete_session,
 };
@@ -336,12 +270,75 @@ static bool work(void *user, struct job *job)
 	return lists_step(library->lists);
 }
 
+/* ---- work in a process of its own ---- */
+
+struct watched {
+	struct library *library;
+	const struct job *job;
+};
+
+static bool is_cancelled(void *user)
+{
+	const struct watched *watched = user;
+	const struct peer *peer = watched->job->peer;
+
+	return peer->closed || jobs_closed(worker_jobs(watched->library->worker)) ||
+		(peer->cancelled && peer->cancelled == watched->job->message->request);
+}
+
+static void send_progress(void *user, struct packet *record)
+{
+	const struct watched *watched = user;
+
+	server_send(watched->library->server, watched->job->peer, record);
+}
+
+static bool run_worker(void *user, struct job *job)
+{
+	struct library *library = user;
+	struct watched watched = {library, job};
+	const struct work_watch watch = {is_cancelled, send_progress, &watched};
+	const struct work work = {
+		.program = library->worker_program,
+		.library = library->folder,
+		.memory_bytes = WORK_MEMORY_BYTES,
+		.cpu_s = WORK_S,
+		.wall_s = 2 * WORK_S,
+		.answer_bytes = WORK_ANSWER_BYTES,
+	};
+	struct error error = {"the request failed"};
+	struct packet *answer;
+	int r;
+
+	if (!job)
+		return false;
+	if (is_cancelled(&watched))
+		r = error_set(&error, -ECANCELED, "cancelled");
+	else if (!work.program)
+		r = error_set(
+			&error, -ENOENT, "the program uxrec-worker is missing: install it again");
+	else
+		r = work_run(&work, job->message, &watch, &answer, &error);
+	if (r == 0)
+		server_send(library->server, job->peer, answer);
+	else
+		server_fail(library->server, job->peer, job->message->request, r, error.text);
+	if (r < 0 && r != -ECANCELED)
+		log_warning("library: work for %s: %s", text_quote(job->peer->principal.name).text,
+			error.text);
+	return false;
+}
+
 void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
 {
-	if (request_kind(message->body_case)->owner == REQUEST_OF_ACTS)
+	enum request_owner owner = request_kind(message->body_case)->owner;
+
+	if (owner == REQUEST_OF_ACTS)
 		acts_handle(library->acts, peer, message);
 	else
-		jobs_submit(worker_jobs(library->reader), library->server, peer, message);
+		jobs_submit(
+			worker_jobs(owner == REQUEST_OF_WORKER ? library->worker : library->reader),
+			library->server, peer, message);
 }
 
 struct acts *library_acts(struct library *library)
@@ -352,6 +349,11 @@ struct acts *library_acts(struct library *library)
 void library_wake(struct library *library)
 {
 	worker_wake(library->reader);
+}
+
+void library_set_worker(struct library *library, const char *program)
+{
+	library->worker_program = program;
 }
 
 void library_set_server(struct library *library, struct server *server)
@@ -378,6 +380,8 @@ int library_create(struct library **ret, const char *folder, const char *studies
 	r = acts_create(&library->acts, library->folder, live, reterr);
 	if (r == 0)
 		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
+	if (r == 0)
+		r = worker_create(&library->worker, "uxrec-work", run_worker, library, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(library);
@@ -390,7 +394,9 @@ int library_stop(struct library *library, int64_t deadline_ns)
 
 	if (!library)
 		return 0;
-	r = acts_stop(library->acts, deadline_ns);
+	r = worker_stop(library->worker, deadline_ns);
+	if (r == 0)
+		r = acts_stop(library->acts, deadline_ns);
 	return r < 0 ? r : worker_stop(library->reader, deadline_ns);
 }
 
@@ -398,6 +404,7 @@ void library_destroy(struct library *library)
 {
 	if (!library)
 		return;
+	worker_destroy(library->worker);
 	worker_destroy(library->reader);
 	acts_destroy(library->acts);
 	library_end_readings(library);

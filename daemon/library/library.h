@@ -32,10 +32,13 @@ int library_stop(struct library *library, int64_t deadline_ns);
 void library_destroy(struct library *library);
 DEFINE_DESTROY(library);
 
+/** Set the path of uxrec-worker, which must outlive the library; NULL: its requests are refused. Call before any. */
+void library_set_worker(struct library *library, const char *program);
+
 /** Set the server for answers. Call before any request. */
 void library_set_server(struct library *library, struct server *server);
 
-/** Answer a message of REQUEST_OF_LIBRARY or REQUEST_OF_ACTS asynchronously, in one of the library's threads; takes it over. Any thread; never blocks. */
+/** Answer a message of REQUEST_OF_LIBRARY, _WORKER or _ACTS asynchronously, in one of the library's threads; takes it over. Any thread; never blocks. */
 void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** The way of acts into sessions, owned by the library. */

@@ -1,8 +1,10 @@
 #include "replay/base/jail.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/os/landlock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -101,6 +103,60 @@ static const int deadly[] = {
 	SCMP_SYS(userfaultfd),
 };
 
+/* of readers of files: see jail_enter_reader() */
+static const int of_files[] = {
+	SCMP_SYS(readv),
+	SCMP_SYS(preadv),
+	SCMP_SYS(stat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(statx),
+	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(flock),
+	SCMP_SYS(dup),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(uname),
+};
+
+static int add_file_rules(scmp_filter_ctx filter)
+{
+	const uint64_t writing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
+	const struct scmp_arg_cmp no_path_write = {1, SCMP_CMP_MASKED_EQ, writing, 0};
+	const struct scmp_arg_cmp no_write = {2, SCMP_CMP_MASKED_EQ, writing, 0};
+	const struct scmp_arg_cmp err = {0, SCMP_CMP_EQ, STDERR_FILENO, 0};
+	const struct scmp_arg_cmp of_self = {0, SCMP_CMP_EQ, 0, 0};
+	const struct scmp_arg_cmp no_new_limit = {2, SCMP_CMP_EQ, 0, 0};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_files) && (r == 0 || r == -EDOM); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, of_files[i], 0);
+	r = r == -EDOM ? 0 : r;
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, no_write);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, no_path_write);
+	r = r == -EDOM ? 0 : r;
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, err);
+	if (r == 0)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, of_self, no_new_limit);
+	return r;
+}
+
 static int add_rules(scmp_filter_ctx filter, int fd)
 {
 	const struct scmp_arg_cmp own = {0, SCMP_CMP_EQ, (scmp_datum_t)fd, 0};
@@ -126,7 +182,7 @@ static int add_rules(scmp_filter_ctx filter, int fd)
 	return r;
 }
 
-static int restrict_syscalls(int fd)
+static int restrict_syscalls(int fd, bool reads_files)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -134,6 +190,8 @@ static int restrict_syscalls(int fd)
 	if (!filter)
 		return -ENOMEM;
 	r = add_rules(filter, fd);
+	if (r == 0 && reads_files)
+		r = add_file_rules(filter);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -176,7 +234,31 @@ static int drop_privileges(const struct jail *jail, int fd)
 	limit(RLIMIT_DATA, memory_now() + jail->options.memory_bytes);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return restrict_syscalls(fd);
+	return restrict_syscalls(fd, false);
+}
+
+int jail_enter_reader(const struct jail_reader *reader, struct error *reterr)
+{
+	const struct landlock_folder readable = {reader->folder, LANDLOCK_READS};
+	int r = 0;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	limit(RLIMIT_CORE, 0);
+	/* SIGXCPU, and SIGKILL for one that ignores it */
+	setrlimit(RLIMIT_CPU, &(struct rlimit){reader->cpu_s, reader->cpu_s + 1});
+	if (!JAIL)
+		return 0;
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_DATA, memory_now() + reader->memory_bytes);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	if (r == 0)
+		landlock_enter(&readable,
+			1); /* without Landlock it can read more, and still write nothing */
+	if (r == 0)
+		r = restrict_syscalls(reader->answer_fd, true);
+	return r < 0 ? error_set(reterr, r, "the process cannot be sandboxed: %s", strerror(-r))
+		     : 0;
 }
 
 static _Noreturn void run_child(const struct jail *jail, int fd)

@@ -47,6 +47,23 @@ int jail_call(struct jail *jail, const void *request, void *answer, struct error
 void jail_destroy(struct jail *jail);
 DEFINE_DESTROY(jail);
 
+/** Rights of a process that reads files and nothing else. */
+struct jail_reader {
+	const char *
+		folder; /* files below it can be opened for reading, no other, and none for writing */
+	uint64_t memory_bytes; /* limit of its data */
+	unsigned cpu_s;        /* SIGXCPU ends it beyond */
+	int answer_fd;         /* the only descriptor to write to, beside stderr */
+};
+
+/**
+ * Drop all other rights of the calling process, for good: before it reads anything that others wrote. It must be
+ * single-threaded.
+ *
+ * @return 0, or a negative errno with the reason: then it must read nothing
+ */
+int jail_enter_reader(const struct jail_reader *reader, struct error *reterr);
+
 /** Zeroed memory shared by a jail and its caller. @return NULL without memory */
 void *jail_map(size_t size_bytes);
 void jail_unmap(void *memory, size_t size_bytes);

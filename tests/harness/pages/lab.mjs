@@ -705,7 +705,7 @@ export class Client {
   /** Send a message; returns its answer, the last part of a list in parts. */
   async ask(body, ms) {
     const request = this.send(body);
-    const last = () => this.answers(request).find(({ value }) => !value.more);
+    const last = () => this.answers(request).find((body) => body.case !== 'progress' && !body.value.more);
     await until(last, `the answer to ${body.case}`, ms);
     return last();
   }

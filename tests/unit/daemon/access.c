@@ -90,8 +90,8 @@ static bool is_among(const char *name, const char *const *names)
 static void roles_have_the_rights_of_this_list(void)
 {
 	static const char *const observer[] = {
-		"hello", "ping", "get_status", "watch_live", "put_act", NULL};
-	static const char *const reviewer[] = {"hello", "ping", "get_status", "put_act",
+		"hello", "ping", "cancel", "get_status", "watch_live", "put_act", NULL};
+	static const char *const reviewer[] = {"hello", "ping", "cancel", "get_status", "put_act",
 		"list_sessions", "open_session", "read", "get_timeline", "get_metrics",
 		"get_transcript", "put_transcript", "export_session", NULL};
 	static const char *const command[] = {"open_page", "list_links", "revoke_links", NULL};
@@ -117,7 +117,7 @@ static void roles_have_the_rights_of_this_list(void)
 
 static void a_kind_that_does_not_exist_is_nobodys(void)
 {
-	static const int bodies[] = {0, 1, 30, 52, 1000, INT32_MAX, -1};
+	static const int bodies[] = {0, 1, 31, 52, 1000, INT32_MAX, -1};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
 		expect(request_kind((Uxrec__ClientMessage__BodyCase)bodies[i])->roles == 0);

@@ -1,5 +1,6 @@
 /* Requests for the library, answered without a network: lists, sessions, reads, files, deletion, studies. */
 
+#include "tests/harness/screens/desktop.h"
 #include "tests/harness/studies.h"
 
 #include "daemon/access/requests.h"
@@ -212,6 +213,8 @@ static char *new_folder(const char *kind)
 
 static void begin_lab(struct lab *lab)
 {
+	static char worker[300];
+
 	*lab = (struct lab){.folder = new_folder("library"),
 		.studies = new_folder("studies"),
 		.examples = new_folder("examples"),
@@ -222,6 +225,8 @@ static void begin_lab(struct lab *lab)
 	check(live_init(&lab->live) == 0);
 	check(library_create(&lab->library, lab->folder, lab->studies, lab->examples, &lab->live,
 		      NULL) == 0);
+	snprintf(worker, sizeof(worker), "%s/uxrec-worker", build_folder());
+	library_set_worker(lab->library, worker);
 }
 
 static void end_lab(struct lab *lab)

@@ -60,7 +60,7 @@ class Lister {
       return body.value.more;
     };
     try {
-      await this.connection().request({ case: 'listSessions', value: { parts: true } }, addPart);
+      await this.connection().request({ case: 'listSessions', value: { parts: true } }, { isPart: addPart });
       this.#first = false;
       this.show(listed, true);
     } catch (error) {

@@ -37,12 +37,16 @@ const numbersOf = (one: SessionSummary) =>
 function useMetrics(connection: Connection, study: string, layer: string, wanted: boolean, sessions: SessionSummary[]) {
   const [metrics, setMetrics] = useState<Metrics>();
   const [trouble, setTrouble] = useState('');
+  /* of a computation in progress, 0 to 1 */
+  const [share, setShare] = useState(0);
   /* not every second of a running session */
   const version = useMemo(() => sessions.map(numbersOf).join(), [sessions]);
   useEffect(() => {
     if (!wanted) return undefined;
     let isNewest = true;
-    connection.request({ case: 'getMetrics', value: { study, layer } }).then(
+    const newer = new AbortController();
+    setShare(0);
+    connection.request({ case: 'getMetrics', value: { study, layer } }, { progress: setShare, signal: newer.signal }).then(
       (answer) => {
         if (!isNewest) return;
         if (answer.body.case === 'metrics') setMetrics(answer.body.value);
@@ -52,9 +56,10 @@ function useMetrics(connection: Connection, study: string, layer: string, wanted
     );
     return () => {
       isNewest = false;
+      newer.abort();
     };
   }, [study, layer, wanted, version]);
-  return { metrics, trouble };
+  return { metrics, trouble, share };
 }
 
 export function StudyPanel({
@@ -75,7 +80,7 @@ export function StudyPanel({
   );
   const details = useRef<HTMLDetailsElement>(null);
   const [layer, setLayer] = useState('');
-  const { metrics, trouble } = useMetrics(connection, study, layer, open && connection.state === 'open', sessions);
+  const { metrics, trouble, share } = useMetrics(connection, study, layer, open && connection.state === 'open', sessions);
   /* print a single study: the rest of the page is left out */
   const print = () => {
     const { dataset } = document.documentElement;
@@ -130,7 +135,7 @@ export function StudyPanel({
           </button>
         </div>
       )}
-      {open && !metrics && !trouble && <p class="muted">Computing metrics…</p>}
+      {open && !metrics && !trouble && <p class="muted">Computing metrics…{share > 0 && ` ${Math.floor(100 * share)} %`}</p>}
       {trouble && <Notice kind="error">No metrics: {trouble}</Notice>}
       {metrics && <Numbers metrics={metrics} />}
     </details>

@@ -59,8 +59,18 @@ export class Refusal extends Error {
   }
 }
 
+/** Ways of a request that takes long. */
+export interface RequestOptions {
+  /** Called with each answer; true: more parts of it follow. */
+  isPart?(answer: ServerMessage): boolean;
+  /** Called while the recorder works on it: share of the work done, 0 to 1. */
+  progress?(share: number): void;
+  /** Ends the work; the promise rejects with a Refusal. */
+  signal?: AbortSignal;
+}
+
 interface Pending {
-  isPart(message: ServerMessage): boolean;
+  options: RequestOptions;
   resolve(message: ServerMessage): void;
   reject(error: Error): void;
 }
@@ -108,21 +118,23 @@ export class Connection extends Emitter {
     this.#connect();
   }
 
-  /**
-   * Send a request; the promise rejects with a Refusal, or when the connection breaks.
-   *
-   * @param isPart  called with each answer; true: more parts of it follow
-   */
-  request(body: ClientBody, isPart: (answer: ServerMessage) => boolean = () => false): Promise<ServerMessage> {
+  /** Send a request; the promise rejects with a Refusal, or when the connection breaks. */
+  request(body: ClientBody, options: RequestOptions = {}): Promise<ServerMessage> {
     const request = this.#nextRequest++;
     return new Promise((resolve, reject) => {
       if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) {
         reject(new Error('not connected to the recorder'));
         return;
       }
-      this.#pending.set(request, { isPart, resolve, reject });
+      this.#pending.set(request, { options, resolve, reject });
       this.#socket.send(packMessage(request, body));
+      options.signal?.addEventListener('abort', () => this.#cancel(request));
     });
+  }
+
+  #cancel(which: bigint): void {
+    if (this.#pending.has(which) && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.send(packMessage(0n, { case: 'cancel', value: { which } }));
   }
 
   /** Principal of this connection's acts; empty before the first welcome. */
@@ -313,7 +325,12 @@ export class Connection extends Emitter {
       this.#events.server(message);
       return;
     }
-    if (pending.isPart(message)) return;
+    if (message.body.case === 'progress') {
+      const { done, total } = message.body.value;
+      pending.options.progress?.(total > 0 ? done / total : 0);
+      return;
+    }
+    if (pending.options.isPart?.(message)) return;
     this.#pending.delete(message.request);
     if (message.body.case === 'failure')
       pending.reject(new Refusal(message.body.value.code, message.body.value.text));

@@ -39,9 +39,10 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
   useEffect(() => {
     if (!ready) return undefined;
     let wanted = true;
+    const newer = new AbortController();
     const timer = setTimeout(() => {
       driver.connection
-        .request({ case: 'getMetrics', value: { sessions: [driver.model.session], layer } })
+        .request({ case: 'getMetrics', value: { sessions: [driver.model.session], layer } }, { signal: newer.signal })
         .then(
           (answer) => {
             if (wanted && answer.body.case === 'metrics') setMetrics(answer.body.value);
@@ -52,6 +53,7 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
     return () => {
       wanted = false;
       clearTimeout(timer);
+      newer.abort();
     };
   }, [acts, layer, ready]);
   return metrics;

@@ -28,11 +28,16 @@ export function useSessions(driver: LiveDriver): SessionSummary[] | undefined {
     let wanted = true;
     const found: SessionSummary[] = [];
     driver.connection
-      .request({ case: 'listSessions', value: { parts: true } }, ({ body }) => {
-        if (body.case !== 'sessionList') return false;
-        found.push(...body.value.sessions);
-        return body.value.more;
-      })
+      .request(
+        { case: 'listSessions', value: { parts: true } },
+        {
+          isPart: ({ body }) => {
+            if (body.case !== 'sessionList') return false;
+            found.push(...body.value.sessions);
+            return body.value.more;
+          },
+        },
+      )
       .then(
         () => wanted && setSessions(found),
         () => undefined, // retried on the next connection

@@ -1,0 +1,221 @@
+#include "daemon/work/work.h"
+
+#include "protocol/base/buf.h"
+#include "protocol/base/clock.h"
+#include "protocol/mcap.h"
+#include "protocol/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#define ROUND_MS 100
+
+extern char **environ;
+
+struct running {
+	const struct work *work;
+	uint64_t request;
+	unsigned answers[2]; /* bodies of its answer: its own, or a failure */
+	pid_t pid;
+	int fd;
+	struct buf received;
+};
+
+/* ---- the process ---- */
+
+static int spawn(struct running *running, int child_fd, struct error *reterr)
+{
+	const struct work *work = running->work;
+	char memory[24], cpu[12];
+	char *arguments[] = {(char *)work->program, memory, cpu, (char *)work->library, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, usual;
+	int r;
+
+	snprintf(memory, sizeof(memory), "%llu", (unsigned long long)work->memory_bytes);
+	snprintf(cpu, sizeof(cpu), "%u", work->cpu_s);
+	sigemptyset(&none);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGPIPE);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	/* stdin is its socket; it has no stdout, as nothing else of it is answered */
+	posix_spawn_file_actions_adddup2(&actions, child_fd, 0);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &usual);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes,
+		POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	r = posix_spawn(&running->pid, work->program, &actions, &attributes, arguments, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return r ? error_set(reterr, -r, "%s cannot be started: %s", work->program, strerror(r))
+		 : 0;
+}
+
+static int start(struct running *running, struct error *reterr)
+{
+	/* for a process that does not read */
+	static const struct timeval patience = {.tv_sec = 5};
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(reterr, -errno, "cannot create a socket: %s", strerror(errno));
+	running->fd = pair[0];
+	setsockopt(running->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	r = spawn(running, pair[1], reterr);
+	close(pair[1]);
+	return r;
+}
+
+/* @return its status, as of waitpid(2) */
+static int end(struct running *running)
+{
+	int status = 0;
+
+	if (running->fd >= 0)
+		close(running->fd);
+	running->fd = -1;
+	if (running->pid <= 0)
+		return 0;
+	kill(running->pid, SIGKILL);
+	while (waitpid(running->pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	running->pid = 0;
+	return status;
+}
+
+static int report_end(struct running *running, struct error *reterr)
+{
+	siginfo_t ended = {0};
+	int status;
+
+	/* it has closed its socket: a moment to end by itself, as its status is the reason */
+	for (int i = 0; i < 20 && ended.si_pid == 0; i++)
+		if (waitid(P_PID, (id_t)running->pid, &ended, WEXITED | WNOWAIT | WNOHANG) < 0 ||
+			ended.si_pid == 0)
+			poll(NULL, 0, 10);
+	status = end(running);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+		return error_set(reterr, -ETIME, "it took more than %u s of processor time",
+			running->work->cpu_s);
+	if (WIFSIGNALED(status))
+		return error_set(reterr, -EBADMSG, "the worker was ended by signal %d: %s",
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return error_set(reterr, -EBADMSG, "the worker ended without an answer (status %d)",
+		WEXITSTATUS(status));
+}
+
+/* ---- its answers ---- */
+
+/*
+ * Take one record off the front.
+ *
+ * @return 1 when it is the answer, 0 when there is none yet, or -EBADMSG
+ */
+static int take(struct running *running, const struct work_watch *watch, struct packet **ret)
+{
+	struct buf *received = &running->received;
+	int64_t size;
+
+	while ((size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
+			running->work->answer_bytes)) > 0) {
+		const struct view frame = {received->data, (size_t)size, 0};
+		_packet_unref_ struct packet *packet = NULL;
+		struct wire_head head;
+
+		if (wire_peek(frame, &head) < 0 || head.request != running->request)
+			return -EBADMSG;
+		if (packet_create_record(&packet, MCAP_PRIVATE,
+			    received->data + MCAP_RECORD_HEADER_BYTES,
+			    (size_t)size - MCAP_RECORD_HEADER_BYTES) < 0)
+			return -ENOMEM;
+		received->size_bytes -= (size_t)size;
+		memmove(received->data, received->data + size, received->size_bytes);
+		if (head.body == UXREC__SERVER_MESSAGE__BODY_PROGRESS) {
+			watch->progress(watch->user, steal_ptr(packet));
+			continue;
+		}
+		if (head.body != running->answers[0] && head.body != running->answers[1])
+			return -EBADMSG;
+		*ret = steal_ptr(packet);
+		return 1;
+	}
+	return size < 0 ? -EBADMSG : 0;
+}
+
+/* @return 1 after bytes, 0 at the end, or a negative errno */
+static int receive(struct running *running)
+{
+	unsigned char *at = buf_reserve(&running->received, 65536);
+	ssize_t n = at ? recv(running->fd, at, 65536, MSG_DONTWAIT) : -1;
+
+	if (!at)
+		return -ENOMEM;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 1 : 0;
+	running->received.size_bytes += (size_t)n;
+	return n > 0;
+}
+
+static int await_answer(struct running *running, const struct work_watch *watch,
+	struct packet **ret, struct error *reterr)
+{
+	const int64_t until_ns = clock_now_ns() + running->work->wall_s * NS_PER_S;
+
+	for (;;) {
+		struct pollfd readable = {running->fd, POLLIN, 0};
+		int r = poll(&readable, 1, ROUND_MS);
+
+		if (watch->is_cancelled(watch->user))
+			return error_set(reterr, -ECANCELED, "cancelled");
+		if (clock_now_ns() > until_ns)
+			return error_set(
+				reterr, -ETIME, "it took more than %u s", running->work->wall_s);
+		if (r <= 0)
+			continue;
+		r = receive(running);
+		if (r < 0)
+			return error_set(reterr, r, "out of memory");
+		if (r == 0)
+			return report_end(running, reterr);
+		r = take(running, watch, ret);
+		if (r < 0)
+			return error_set(reterr, r, "the worker sent an invalid answer");
+		if (r > 0)
+			return 0;
+	}
+}
+
+int work_run(const struct work *work, const Uxrec__ClientMessage *request,
+	const struct work_watch *watch, struct packet **ret, struct error *reterr)
+{
+	struct running running = {.work = work,
+		.request = request->request,
+		.answers = {UXREC__SERVER_MESSAGE__BODY_FAILURE},
+		.fd = -1};
+	int r;
+
+	if (request->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS)
+		running.answers[1] = UXREC__SERVER_MESSAGE__BODY_METRICS;
+	r = start(&running, reterr);
+	if (r == 0) {
+		/* one that has ended already is reported below */
+		wire_send(running.fd, &request->base);
+		r = await_answer(&running, watch, ret, reterr);
+	}
+	end(&running);
+	buf_finish(&running.received);
+	return r;
+}

@@ -1,0 +1,117 @@
+/*
+ * uxrec-worker MEMORY CPU LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the request is
+ * a record on the socket that is its stdin, and so are its answers. Before it reads anything it gives up all rights but
+ * to read LIBRARY, has at most MEMORY bytes of data and CPU seconds.
+ */
+
+#include "daemon/work/metrics.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/limits.h"
+#include "protocol/os/descriptors.h"
+#include "protocol/reply.h"
+#include "protocol/wire.h"
+#include "replay/base/jail.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SOCKET_FD   0
+#define PROGRESS_NS (250 * NS_PER_MS)
+
+struct progress {
+	uint64_t request;
+	int64_t next_ns;
+};
+
+static int answer(struct packet *packet)
+{
+	size_t sent = 0;
+	int r = 0;
+
+	while (packet && sent < packet->size_bytes) {
+		ssize_t n = write(SOCKET_FD, packet->record + sent, packet->size_bytes - sent);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	if (!packet || sent < packet->size_bytes)
+		r = -EPIPE;
+	packet_unref(packet);
+	return r;
+}
+
+static void report_progress(void *user, size_t done, size_t total)
+{
+	struct progress *progress = user;
+	Uxrec__Progress message = UXREC__PROGRESS__INIT;
+
+	if (clock_now_ns() < progress->next_ns)
+		return;
+	progress->next_ns = clock_now_ns() + PROGRESS_NS;
+	message.done = (uint32_t)done;
+	message.total = (uint32_t)total;
+	answer(reply_packet(progress->request, &message.base));
+}
+
+static struct packet *do_request(const char *library, const Uxrec__ClientMessage *asked)
+{
+	struct progress progress = {asked->request, clock_now_ns() + PROGRESS_NS};
+	struct error error = {"the request failed"};
+	Uxrec__Metrics *metrics;
+	struct packet *packet;
+	int r = -ENOSYS;
+
+	if (asked->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS)
+		r = work_metrics(
+			&metrics, library, asked->get_metrics, report_progress, &progress, &error);
+	if (r < 0)
+		return reply_failure(asked->request, r, error.text);
+	packet = reply_packet(asked->request, &metrics->base);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	return packet;
+}
+
+/* A machine without memory ends this process before any other. */
+static void end_first(void)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "we");
+
+	if (!file)
+		return;
+	fputs("1000", file);
+	fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	struct jail_reader reader = {.answer_fd = SOCKET_FD};
+	ProtobufCMessage *message;
+	struct error error;
+	int r;
+
+	if (argc != 4) {
+		fprintf(stderr, "uxrec-worker is started by uxrecd and uxrec-play\n");
+		return 2;
+	}
+	descriptors_raise();
+	end_first();
+	reader.memory_bytes = strtoull(argv[1], NULL, 10);
+	reader.cpu_s = (unsigned)strtoul(argv[2], NULL, 10);
+	reader.folder = argv[3];
+	r = jail_enter_reader(&reader, &error);
+	if (r < 0) {
+		log_error("worker: %s", error.text);
+		return 3;
+	}
+	r = wire_receive(
+		SOCKET_FD, &uxrec__client_message__descriptor, WIRE_MESSAGE_LIMIT_BYTES, &message);
+	if (r < 0)
+		return 3;
+	return answer(do_request(reader.folder, (Uxrec__ClientMessage *)message)) < 0 ? 3 : 0;
+}
