@@ -198,7 +198,7 @@ $(B)/uxrec: $(B)/replay/command/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-$(B)/uxrec-worker: $(B)/daemon/work/worker_main.o $(B)/daemon/work/metrics.o $(B)/libreplay.a $(B)/libprotocol.a
+$(B)/uxrec-worker: $(B)/daemon/work/worker_main.o $(B)/daemon/work/metrics.o $(B)/daemon/work/export.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 

@@ -11,7 +11,6 @@
  *   library.c           the thread, requests and their answers, deletion
  *   sessions.c  open sessions and their consent gate
  *   reading.c   messages of a session for a player
- *   export.c    files of a session for a page
  *   studies.c   the folders of studies; main thread too
  */
 
@@ -83,14 +82,6 @@ void library_fail_readings(struct library *library, const struct peer *peer, con
 
 /** End all reads without an answer. */
 void library_end_readings(struct library *library);
-
-/* ---- export.c ---- */
-
-/**
- * Answer with a file of a session, or with the command to make it. @return 0, or a negative errno with the
- * reason
- */
-int library_export(struct library *library, const struct job *job, struct error *reterr);
 
 /* ---- studies.c ---- */
 

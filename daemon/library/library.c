@@ -17,7 +17,7 @@
 
 /* Limits of a request that a worker process does: a library of ten thousand sessions needs a tenth of them. */
 #define WORK_MEMORY_BYTES (UINT64_C(1) << 30)
-#define WORK_ANSWER_BYTES (16u << 20)
+#define WORK_ANSWER_BYTES (20u << 20)
 #define WORK_S            300
 
 /* ---- answers ---- */
@@ -244,7 +244,6 @@ static handler_fn *const handlers[] = {
 	HANDLER(GET_TIMELINE) = answer_timeline,
 	HANDLER(GET_TRANSCRIPT) = get_transcript,
 	HANDLER(PUT_TRANSCRIPT) = put_transcript,
-	HANDLER(EXPORT_SESSION) = library_export,
 	HANDLER(DELETE_SESSION) = delete_session,
 };
 
@@ -293,32 +292,43 @@ static void send_progress(void *user, struct packet *record)
 	server_send(watched->library->server, watched->job->peer, record);
 }
 
-static bool run_worker(void *user, struct job *job)
+static int run_worker(
+	struct library *library, const struct job *job, struct packet **ret, struct error *reterr)
 {
-	struct library *library = user;
 	struct watched watched = {library, job};
 	const struct work_watch watch = {is_cancelled, send_progress, &watched};
 	const struct work work = {
 		.program = library->worker_program,
 		.library = library->folder,
+		.moderator = job->peer->principal.role == UXREC__ROLE__ROLE_MODERATOR,
 		.memory_bytes = WORK_MEMORY_BYTES,
 		.cpu_s = WORK_S,
 		.wall_s = 2 * WORK_S,
 		.answer_bytes = WORK_ANSWER_BYTES,
 	};
+
+	if (is_cancelled(&watched))
+		return error_set(reterr, -ECANCELED, "cancelled");
+	if (!work.program)
+		return error_set(
+			reterr, -ENOENT, "the program uxrec-worker is missing: install it again");
+	return work_run(&work, job->message, &watch, ret, reterr);
+}
+
+static bool do_work(void *user, struct job *job)
+{
+	struct library *library = user;
 	struct error error = {"the request failed"};
 	struct packet *answer;
 	int r;
 
 	if (!job)
 		return false;
-	if (is_cancelled(&watched))
-		r = error_set(&error, -ECANCELED, "cancelled");
-	else if (!work.program)
-		r = error_set(
-			&error, -ENOENT, "the program uxrec-worker is missing: install it again");
-	else
-		r = work_run(&work, job->message, &watch, &answer, &error);
+	r = run_worker(library, job, &answer, &error);
+	if (r == 0 && job->message->body_case == UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION)
+		log_info("session %s: an export was made for %s",
+			text_quote(job->message->export_session->session).text,
+			text_quote(job->peer->principal.name).text);
 	if (r == 0)
 		server_send(library->server, job->peer, answer);
 	else
@@ -381,7 +391,7 @@ int library_create(struct library **ret, const char *folder, const char *studies
 	if (r == 0)
 		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
 	if (r == 0)
-		r = worker_create(&library->worker, "uxrec-work", run_worker, library, reterr);
+		r = worker_create(&library->worker, "uxrec-work", do_work, library, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(library);

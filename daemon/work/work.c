@@ -23,7 +23,7 @@ extern char **environ;
 struct running {
 	const struct work *work;
 	uint64_t request;
-	unsigned answers[2]; /* bodies of its answer: its own, or a failure */
+	unsigned answers[2]; /* bodies of its answer: a failure, or its own */
 	pid_t pid;
 	int fd;
 	struct buf received;
@@ -35,7 +35,8 @@ static int spawn(struct running *running, int child_fd, struct error *reterr)
 {
 	const struct work *work = running->work;
 	char memory[24], cpu[12];
-	char *arguments[] = {(char *)work->program, memory, cpu, (char *)work->library, NULL};
+	char *arguments[] = {(char *)work->program, memory, cpu,
+		(char *)(work->moderator ? "moderator" : "other"), (char *)work->library, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, usual;
@@ -203,13 +204,13 @@ int work_run(const struct work *work, const Uxrec__ClientMessage *request,
 {
 	struct running running = {.work = work,
 		.request = request->request,
-		.answers = {UXREC__SERVER_MESSAGE__BODY_FAILURE},
+		.answers = {UXREC__SERVER_MESSAGE__BODY_FAILURE,
+			request->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS
+				? UXREC__SERVER_MESSAGE__BODY_METRICS
+				: UXREC__SERVER_MESSAGE__BODY_EXPORTED},
 		.fd = -1};
-	int r;
+	int r = start(&running, reterr);
 
-	if (request->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS)
-		running.answers[1] = UXREC__SERVER_MESSAGE__BODY_METRICS;
-	r = start(&running, reterr);
 	if (r == 0) {
 		/* one that has ended already is reported below */
 		wire_send(running.fd, &request->base);

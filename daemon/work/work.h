@@ -11,6 +11,7 @@
 struct work {
 	const char *program; /* path of uxrec-worker */
 	const char *library; /* the folder that it reads */
+	bool moderator;      /* who asks may learn paths of this machine */
 	uint64_t memory_bytes;
 	unsigned cpu_s, wall_s;
 	size_t answer_bytes; /* limit of an answer */

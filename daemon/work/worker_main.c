@@ -1,10 +1,10 @@
 /*
- * uxrec-worker MEMORY CPU LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the request is
+ * uxrec-worker MEMORY CPU ROLE LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the request is
  * a record on the socket that is its stdin, and so are its answers. Before it reads anything it gives up all rights but
  * to read LIBRARY, has at most MEMORY bytes of data and CPU seconds.
  */
 
-#include "daemon/work/metrics.h"
+#include "daemon/work/handlers.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
@@ -59,22 +59,27 @@ static void report_progress(void *user, size_t done, size_t total)
 	answer(reply_packet(progress->request, &message.base));
 }
 
-static struct packet *do_request(const char *library, const Uxrec__ClientMessage *asked)
-{
-	struct progress progress = {asked->request, clock_now_ns() + PROGRESS_NS};
-	struct error error = {"the request failed"};
-	Uxrec__Metrics *metrics;
-	struct packet *packet;
-	int r = -ENOSYS;
+#define HANDLER(name) [UXREC__CLIENT_MESSAGE__BODY_##name]
 
-	if (asked->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS)
-		r = work_metrics(
-			&metrics, library, asked->get_metrics, report_progress, &progress, &error);
-	if (r < 0)
-		return reply_failure(asked->request, r, error.text);
-	packet = reply_packet(asked->request, &metrics->base);
-	uxrec__metrics__free_unpacked(metrics, NULL);
-	return packet;
+/* of the kinds that requests[] has for the worker */
+static work_fn *const handlers[] = {
+	HANDLER(GET_METRICS) = work_metrics,
+	HANDLER(EXPORT_SESSION) = work_export,
+};
+
+static struct packet *do_request(
+	const char *library, bool moderator, const Uxrec__ClientMessage *asked)
+{
+	size_t kind = asked->body_case;
+	work_fn *handler = kind < ARRAY_SIZE(handlers) ? handlers[kind] : NULL;
+	struct progress progress = {asked->request, clock_now_ns() + PROGRESS_NS};
+	const struct work_context context = {library, moderator, report_progress, &progress};
+	struct error error = {"the request failed"};
+	struct packet *packet;
+	int r = handler ? handler(&context, asked, &packet, &error)
+			: error_set(&error, -ENOSYS, "not work");
+
+	return r < 0 ? reply_failure(asked->request, r, error.text) : packet;
 }
 
 /* A machine without memory ends this process before any other. */
@@ -95,7 +100,7 @@ int main(int argc, char **argv)
 	struct error error;
 	int r;
 
-	if (argc != 4) {
+	if (argc != 5) {
 		fprintf(stderr, "uxrec-worker is started by uxrecd and uxrec-play\n");
 		return 2;
 	}
@@ -103,7 +108,7 @@ int main(int argc, char **argv)
 	end_first();
 	reader.memory_bytes = strtoull(argv[1], NULL, 10);
 	reader.cpu_s = (unsigned)strtoul(argv[2], NULL, 10);
-	reader.folder = argv[3];
+	reader.folder = argv[4];
 	r = jail_enter_reader(&reader, &error);
 	if (r < 0) {
 		log_error("worker: %s", error.text);
@@ -113,5 +118,8 @@ int main(int argc, char **argv)
 		SOCKET_FD, &uxrec__client_message__descriptor, WIRE_MESSAGE_LIMIT_BYTES, &message);
 	if (r < 0)
 		return 3;
-	return answer(do_request(reader.folder, (Uxrec__ClientMessage *)message)) < 0 ? 3 : 0;
+	return answer(do_request(reader.folder, strcmp(argv[3], "moderator") == 0,
+		       (Uxrec__ClientMessage *)message)) < 0
+		? 3
+		: 0;
 }

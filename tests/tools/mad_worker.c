@@ -74,7 +74,7 @@ static void eat_memory(void)
 
 int main(int argc, char **argv)
 {
-	const char *what = argc == 4 && strrchr(argv[3], '/') ? strrchr(argv[3], '/') + 1 : "";
+	const char *what = argc == 5 && strrchr(argv[4], '/') ? strrchr(argv[4], '/') + 1 : "";
 	struct jail_reader reader = {.answer_fd = 0};
 	struct error error;
 	ProtobufCMessage *message;
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 		return 5;
 	if (strcmp(what, "deaf") == 0)
 		pause();
-	reader.folder = argv[3];
+	reader.folder = argv[4];
 	reader.memory_bytes = strtoull(argv[1], NULL, 10);
 	reader.cpu_s = (unsigned)atoi(argv[2]);
 	if (jail_enter_reader(&reader, &error) < 0 ||
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	if (*((Uxrec__ClientMessage *)message)->get_metrics->study && strcmp(what, "library") == 0)
 		what = ((Uxrec__ClientMessage *)message)->get_metrics->study;
 	if (strcmp(what, "tries") == 0) {
-		try_all(request, argv[3]);
+		try_all(request, argv[4]);
 	} else if (strcmp(what, "connects") == 0) {
 		if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0)
 			say_metrics(request);

@@ -1,10 +1,12 @@
 /* Files of a session for a page, identical to those of the commands. */
 
-#include "daemon/library/internal.h"
-#include "protocol/base/terminal.h"
+#include "daemon/work/handlers.h"
 
-#include "protocol/base/log.h"
+#include "protocol/base/buf.h"
+#include "protocol/reply.h"
 #include "replay/export/extract.h"
+#include "replay/export/way_out.h"
+#include "replay/session/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,10 +41,10 @@ static int refuse(const struct session *session, enum way_out way, int r, struct
 		way_out_refusal_reason(session, way).text);
 }
 
-static int open_for(struct library *library, const char *id, enum way_out way, enum consent_use use,
-	struct session **ret, struct error *reterr)
+static int open_for(const struct work_context *context, const char *id, enum way_out way,
+	enum consent_use use, struct session **ret, struct error *reterr)
 {
-	int r = session_open(ret, library->folder, id, false, reterr);
+	int r = session_open(ret, context->library, id, false, reterr);
 
 	if (r < 0)
 		return r;
@@ -65,22 +67,20 @@ static void put_quoted(struct buf *out, const char *text)
 }
 
 /* A film takes minutes and a player: the page only gets the command. */
-static int offer_film(struct library *library, const struct job *job, struct error *reterr)
+static int offer_film(const struct work_context *context, const Uxrec__ClientMessage *message,
+	struct packet **ret, struct error *reterr)
 {
-	const char *id = job->message->export_session->session;
+	const char *id = message->export_session->session;
 	_destroy_(session) struct session *session = NULL;
 	_cleanup_(buf_finish) struct buf command = {0};
 	_autofree_ char *folder = NULL, *path = NULL;
 	Uxrec__Exported exported = UXREC__EXPORTED__INIT;
-	int r = open_for(library, id, WAY_OUT_FILM, CONSENT_CLIPS, &session, reterr);
+	int r = open_for(context, id, WAY_OUT_FILM, CONSENT_CLIPS, &session, reterr);
 
 	if (r < 0)
 		return r;
-	folder = realpath(library->folder, NULL);
-	if (asprintf(&path, "%s/%s",
-		    job->peer->principal.role == UXREC__ROLE__ROLE_MODERATOR && folder ? folder
-										       : "LIBRARY",
-		    id) < 0)
+	folder = realpath(context->library, NULL);
+	if (asprintf(&path, "%s/%s", context->moderator && folder ? folder : "LIBRARY", id) < 0)
 		path = NULL;
 	buf_put(&command, "uxrec export ", 13);
 	put_quoted(&command, path ? path : id);
@@ -90,20 +90,20 @@ static int offer_film(struct library *library, const struct job *job, struct err
 	if (!path || buf_error(&command) < 0)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	exported.command = (char *)command.data;
-	library_send_answer(library, job, &exported.base);
-	return 0;
+	*ret = reply_packet(message->request, &exported.base);
+	return *ret ? 0 : error_set(reterr, -ENOMEM, "out of memory");
 }
 
 /* ---- files ---- */
 
-static int send_file(struct library *library, const struct job *job, enum extract part,
+static struct packet *pack_file(const Uxrec__ClientMessage *message, enum extract part,
 	const struct buf *content, const struct extract_notes *notes)
 {
 	Uxrec__Exported exported = UXREC__EXPORTED__INIT;
 	char *left_out[EXTRACT_NOTES_LIMIT], name[64];
 	const char *type, *suffix = extract_suffix(part, &type);
 
-	snprintf(name, sizeof(name), "%s%s", job->message->export_session->session, suffix);
+	snprintf(name, sizeof(name), "%s%s", message->export_session->session, suffix);
 	exported.name = name;
 	exported.type = (char *)type;
 	exported.content.data = content->data;
@@ -112,13 +112,13 @@ static int send_file(struct library *library, const struct job *job, enum extrac
 		left_out[i] = (char *)notes->text[i];
 	exported.left_out = left_out;
 	exported.n_left_out = notes->count;
-	library_send_answer(library, job, &exported.base);
-	return 0;
+	return reply_packet(message->request, &exported.base);
 }
 
-int library_export(struct library *library, const struct job *job, struct error *reterr)
+int work_export(const struct work_context *context, const Uxrec__ClientMessage *message,
+	struct packet **ret, struct error *reterr)
 {
-	const Uxrec__ExportSession *asked = job->message->export_session;
+	const Uxrec__ExportSession *asked = message->export_session;
 	_destroy_(session) struct session *session = NULL;
 	_cleanup_(buf_finish) struct buf content = {0};
 	struct extract_notes notes = {0};
@@ -126,11 +126,11 @@ int library_export(struct library *library, const struct job *job, struct error 
 	int r;
 
 	if (asked->part == UXREC__EXPORT_SESSION__PART__PART_FILM)
-		return offer_film(library, job, reterr);
+		return offer_film(context, message, ret, reterr);
 	if (find_part(asked->part, &part) < 0)
 		return error_set(reterr, -EINVAL, "this recorder cannot export that");
 	r = open_for(
-		library, asked->session, extract_way(part), CONSENT_ANALYSIS, &session, reterr);
+		context, asked->session, extract_way(part), CONSENT_ANALYSIS, &session, reterr);
 	if (r == 0)
 		r = extract_write(&content, FILE_LIMIT_BYTES, session, part, &notes, reterr);
 	if (r == -EFBIG)
@@ -139,7 +139,6 @@ int library_export(struct library *library, const struct job *job, struct error 
 			"recorder's machine");
 	if (r < 0)
 		return r;
-	log_info("session %s: %s exported for %s", asked->session,
-		way_out_needs(extract_way(part))->name, text_quote(job->peer->principal.name).text);
-	return send_file(library, job, part, &content, &notes);
+	*ret = pack_file(message, part, &content, &notes);
+	return *ret ? 0 : error_set(reterr, -ENOMEM, "out of memory");
 }
