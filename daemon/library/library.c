@@ -5,7 +5,6 @@
 #include "daemon/access/requests.h"
 #include "daemon/library/lists.h"
 #include "daemon/work/work.h"
-#include "protocol/base/array.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
 #include "replay/session/delete.h"

@@ -193,8 +193,8 @@ static int finish_recover(struct station *station, int r, struct error *error)
 	if (station_was_cancelled(station, r)) {
 		station->recording.restarted_ns = station->recording.killed_to_ns;
 	} else if (r < 0) {
-		station_stop(station, error->text, NULL);
 		log_error("the session of the killed recorder cannot be resumed: %s", error->text);
+		station_stop(station, error->text, NULL);
 	}
 	return r;
 }

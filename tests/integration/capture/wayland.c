@@ -558,6 +558,24 @@ static void output_that_is_gone_is_waited_for(void)
 	lab_wayland_end(&lab);
 }
 
+/* Waits for the first picture of a recorder's session, in its file. */
+static bool has_pictures(const struct daemon_child *daemon)
+{
+	for (int i = 0; i < 600; i++) {
+		_autofree_ char *output = NULL;
+		const char *at = daemon_command(daemon, &output, "status", NULL) == 0
+			? strstr(output, " events, ")
+			: NULL;
+
+		if (at && atoi(at + strlen(" events, ")) > 0) {
+			sleep_ms(100); /* its packets are synced */
+			return true;
+		}
+		sleep_ms(50);
+	}
+	return false;
+}
+
 /* Also if another output were the present choice. */
 static void killed_recorder_takes_no_other_output(void)
 {
@@ -575,18 +593,19 @@ static void killed_recorder_takes_no_other_output(void)
 	check(add_second_output(&lab));
 	daemon_start(&daemon, temporary_folder(), named);
 	daemon_record(&daemon, "none", id);
-	sleep_ms(500);
+	check(has_pictures(&daemon));
 	end_child(&daemon.child, SIGKILL);
 	unnamed[3] = daemon.control;
 	daemon_start(&again, daemon.library, unnamed);
 	check(child_says(&again.child, "resumed after the recorder was killed", 10));
-	sleep_ms(500);
+	check(has_pictures(&daemon)); /* by the same control socket */
 	end_child(&again.child, SIGKILL);
 	lab_wayland_kill(&lab);
 	lab_wayland_renew(&lab);
 	daemon_start(&again, daemon.library, unnamed);
 	expect(child_says(&again.child, "cannot be resumed", 10) &&
-		child_says(&again.child, "no output 'HEADLESS-2'; it has: HEADLESS-1", 10));
+		child_says(&again.child, "no output 'HEADLESS-2'; it has: HEADLESS-1", 10) &&
+		child_says(&again.child, ": ended: ", 10));
 	session = daemon_session(&again, id);
 	check(session->reader && session_reader_is_complete(session->reader));
 	expect(session_reader_segments(session->reader) == 3);
