@@ -18,6 +18,9 @@
 
 #define ROUND_MS 100
 
+/* A worker that reports more often is not passed on. */
+#define PROGRESS_NS (100 * NS_PER_MS)
+
 extern char **environ;
 
 struct running {
@@ -27,6 +30,7 @@ struct running {
 	pid_t pid;
 	int fd;
 	struct buf received;
+	int64_t progress_ns; /* of the last progress passed on */
 };
 
 /* ---- the process ---- */
@@ -120,40 +124,53 @@ static int report_end(struct running *running, struct error *reterr)
 
 /* ---- its answers ---- */
 
-/*
- * Take one record off the front.
- *
- * @return 1 when it is the answer, 0 when there is none yet, or -EBADMSG
- */
-static int take(struct running *running, const struct work_watch *watch, struct packet **ret)
+/* @return 1 when the record is the answer, 0 for one before it, or a negative errno */
+static int take(struct running *running, struct view frame, const struct work_watch *watch,
+	struct packet **ret)
 {
-	struct buf *received = &running->received;
-	int64_t size;
+	_packet_unref_ struct packet *packet = NULL;
+	struct wire_head head;
+	bool is_progress;
 
-	while ((size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
-			running->work->answer_bytes)) > 0) {
-		const struct view frame = {received->data, (size_t)size, 0};
-		_packet_unref_ struct packet *packet = NULL;
-		struct wire_head head;
-
-		if (wire_peek(frame, &head) < 0 || head.request != running->request)
-			return -EBADMSG;
-		if (packet_create_record(&packet, MCAP_PRIVATE,
-			    received->data + MCAP_RECORD_HEADER_BYTES,
-			    (size_t)size - MCAP_RECORD_HEADER_BYTES) < 0)
-			return -ENOMEM;
-		received->size_bytes -= (size_t)size;
-		memmove(received->data, received->data + size, received->size_bytes);
-		if (head.body == UXREC__SERVER_MESSAGE__BODY_PROGRESS) {
-			watch->progress(watch->user, steal_ptr(packet));
-			continue;
-		}
-		if (head.body != running->answers[0] && head.body != running->answers[1])
-			return -EBADMSG;
+	if (wire_peek(frame, &head) < 0 || head.request != running->request)
+		return -EBADMSG;
+	is_progress = head.body == UXREC__SERVER_MESSAGE__BODY_PROGRESS;
+	if (is_progress && clock_now_ns() - running->progress_ns < PROGRESS_NS)
+		return 0;
+	if (!is_progress && head.body != running->answers[0] && head.body != running->answers[1])
+		return -EBADMSG;
+	if (packet_create_record(&packet, MCAP_PRIVATE, frame.data + MCAP_RECORD_HEADER_BYTES,
+		    frame.size_bytes - MCAP_RECORD_HEADER_BYTES) < 0)
+		return -ENOMEM;
+	if (!is_progress) {
 		*ret = steal_ptr(packet);
 		return 1;
 	}
-	return size < 0 ? -EBADMSG : 0;
+	running->progress_ns = clock_now_ns();
+	watch->progress(watch->user, steal_ptr(packet));
+	return 0;
+}
+
+/* Take the whole records off the front. @return as take() */
+static int take_all(struct running *running, const struct work_watch *watch, struct packet **ret)
+{
+	struct buf *received = &running->received;
+	size_t taken = 0;
+	int64_t size;
+	int r = 0;
+
+	while (r == 0 &&
+		(size = wire_frame_size(
+			 (struct view){received->data + taken, received->size_bytes - taken, 0},
+			 running->work->answer_bytes)) != 0) {
+		r = size < 0 ? -EBADMSG
+			     : take(running, (struct view){received->data + taken, (size_t)size, 0},
+				       watch, ret);
+		taken += size > 0 ? (size_t)size : 0;
+	}
+	received->size_bytes -= taken;
+	memmove(received->data, received->data + taken, received->size_bytes);
+	return r;
 }
 
 /* @return 1 after bytes, 0 at the end, or a negative errno */
@@ -191,7 +208,7 @@ static int await_answer(struct running *running, const struct work_watch *watch,
 			return error_set(reterr, r, "out of memory");
 		if (r == 0)
 			return report_end(running, reterr);
-		r = take(running, watch, ret);
+		r = take_all(running, watch, ret);
 		if (r < 0)
 			return error_set(reterr, r, "the worker sent an invalid answer");
 		if (r > 0)

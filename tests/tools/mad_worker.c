@@ -126,6 +126,12 @@ int main(int argc, char **argv)
 		if (write(0, head, sizeof(head)) < 0)
 			return 9;
 		sleep(60);
+	} else if (strcmp(what, "chatters") == 0) {
+		Uxrec__Progress progress = UXREC__PROGRESS__INIT;
+
+		for (int i = 0; i < 20000; i++)
+			say(request, &progress.base);
+		say_metrics(request);
 	} else if (strcmp(what, "half") == 0) {
 		static const char head[] = {(char)0x80, 100, 0, 0, 0, 0, 0, 0, 0, 8, 1};
 

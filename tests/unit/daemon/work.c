@@ -57,8 +57,10 @@ static struct result run(const char *name, const char *what, struct watched *wat
 	Uxrec__GetMetrics metrics = UXREC__GET_METRICS__INIT;
 	const struct work_watch watch = {is_cancelled, progress, watched};
 	struct result result = {.error = {""}};
-	struct work work = {
-		.memory_bytes = 64 << 20, .cpu_s = 1, .wall_s = 4, .answer_bytes = 1 << 20};
+	struct work work = {.memory_bytes = 64 << 20,
+		.cpu_s = 1,
+		.wall_s = strcmp(what, "sleeps") == 0 || strcmp(what, "deaf") == 0 ? 2 : 300,
+		.answer_bytes = 1 << 20};
 	int64_t begun_ns = clock_now_ns();
 
 	check(asprintf(&program, "%s/%s", build_folder(), name) > 0);
@@ -105,6 +107,16 @@ static void an_answer_comes_after_its_progress(void)
 	expect(result.answer->body_case == UXREC__SERVER_MESSAGE__BODY_METRICS);
 }
 
+static void progress_is_passed_on_now_and_then(void)
+{
+	struct watched watched = {0};
+	_cleanup_(result_finish) struct result result =
+		run("tests/tools/mad_worker", "chatters", &watched);
+
+	printf("# %u of 20000 were passed on\n", watched.progressed);
+	expect(result.r == 0 && watched.progressed >= 1 && watched.progressed < 100);
+}
+
 static void the_worker_answers_with_its_reason(void)
 {
 	struct watched watched = {0};
@@ -133,8 +145,8 @@ static void an_answer_that_was_not_asked_for_is_refused(void)
 
 static void a_worker_that_never_ends_is_ended(void)
 {
-	expect(fails("sleeps", -ETIME, "more than 4 s"));
-	expect(fails("deaf", -ETIME, "more than 4 s"));
+	expect(fails("sleeps", -ETIME, "more than 2 s"));
+	expect(fails("deaf", -ETIME, "more than 2 s"));
 	expect(fails("spins", -ETIME, "1 s of processor time"));
 }
 
@@ -144,7 +156,7 @@ static void work_is_cancelled(void)
 	_cleanup_(result_finish) struct result result =
 		run("tests/tools/mad_worker", "sleeps", &watched);
 
-	expect(result.r == -ECANCELED && result.s < 4);
+	expect(result.r == -ECANCELED);
 }
 
 static void a_missing_worker_is_an_error(void)
@@ -174,6 +186,7 @@ static void a_worker_has_no_rights_and_little_memory(void)
 
 static const struct test tests[] = {
 	{"an answer comes after its progress", an_answer_comes_after_its_progress},
+	{"progress is passed on now and then", progress_is_passed_on_now_and_then},
 	{"the worker answers with its reason", the_worker_answers_with_its_reason},
 	{"a worker that ends is an error", a_worker_that_ends_is_an_error},
 	{"an answer that was not asked for is refused",
