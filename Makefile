@@ -90,7 +90,7 @@ PROTOS := $(wildcard protocol/*.proto protocol/foxglove/*.proto)
 GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
 DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
 
-PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/work/worker_main.c daemon/demo/robot.c capture/inputd/inputd.c \
+PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/worker/worker_main.c daemon/demo/robot.c capture/inputd/inputd.c \
 	capture/doctor/doctor_main.c capture/doctor/bench_main.c replay/command/uxrec.c
 LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c $(1)/*/*.c))
 
@@ -198,7 +198,7 @@ $(B)/uxrec: $(B)/replay/command/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-$(B)/uxrec-worker: $(B)/daemon/work/worker_main.o $(B)/daemon/work/metrics.o $(B)/daemon/work/export.o $(B)/libreplay.a $(B)/libprotocol.a
+$(B)/uxrec-worker: $(B)/daemon/worker/worker_main.o $(B)/daemon/worker/metrics.o $(B)/daemon/worker/export.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
@@ -350,8 +350,8 @@ check-asan check-tsan:
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
 # tests of the network, and conversations broken at random, against an uxrecd and a libwebsockets both under ASan:
-# SECONDS=3600. The library is built from this Debian's source package. ASan keeps little of what is freed: a test has a bound of
-# memory.
+# SECONDS=3600. The library is built from this Debian's source package. ASan keeps little of what is freed: a test has a
+# bound of memory.
 .PHONY: check-network-asan check-all
 check-network-asan:
 	$(call install,$(FOR_TESTS) network)

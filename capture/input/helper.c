@@ -1,6 +1,7 @@
 #include "capture/input/helper.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/os/child.h"
 #include "protocol/os/descriptors.h"
 #include "protocol/os/local.h"
 
@@ -11,15 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Socket buffer for events while the recorder is busy: half a second of an 8 kHz mouse. */
 #define SOCKET_BYTES (1024 * 1024)
 
-/* Polls for the end of a child, two milliseconds apart, before SIGKILL. */
-#define END_TRIES 100
+/* Time for a child to end by itself, before SIGKILL. */
+#define END_NS (200 * NS_PER_MS)
 
 static int spawn(struct input_helper *helper, const struct input_options *options, int child_fd,
 	struct error *reterr)
@@ -164,16 +163,9 @@ void input_helper_abort(const struct input_helper *helper)
 
 void input_helper_end(struct input_helper *helper)
 {
-	int status;
-
 	if (helper->fd >= 0)
 		close(helper->fd);
-	for (int tries = 0; helper->child > 0 && waitpid(helper->child, &status, WNOHANG) == 0;
-		tries++) {
-		if (tries == END_TRIES)
-			kill(helper->child, SIGKILL);
-		clock_nanosleep(
-			CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 2 * NS_PER_MS}, NULL);
-	}
+	if (helper->child > 0)
+		child_end(helper->child, END_NS);
 	*helper = (struct input_helper){.fd = -1};
 }

@@ -13,6 +13,20 @@ struct peer *peer_create(const struct principal *principal)
 	return peer;
 }
 
+void peer_cancel(struct peer *peer, uint64_t request)
+{
+	peer->cancelled[peer->cancelled_count++ % PEER_CANCELLED] = request;
+}
+
+/* Numbers of requests are not 0. */
+bool peer_has_cancelled(const struct peer *peer, uint64_t request)
+{
+	for (size_t i = 0; request && i < PEER_CANCELLED; i++)
+		if (peer->cancelled[i] == request)
+			return true;
+	return false;
+}
+
 struct peer *peer_ref(struct peer *peer)
 {
 	peer->refs++;

@@ -17,10 +17,10 @@
 	[UXREC__CLIENT_MESSAGE__BODY_##name] = {who, REQUEST_OF_##of, REQUEST_##how_often,         \
 		REQUEST_REPLACES_##older, newest_counts}
 
-/* kind, roles, owner, rate, waiting requests that it replaces, whether its answer replaces unsent ones */
+/* kind, roles, owner, rate, waiting requests that it replaces, whether its owner's answer replaces unsent ones */
 static const struct request_kind requests[] = {
 	ROW(HELLO, ALL, CONNECTION, OFTEN, NONE, false),
-	ROW(PING, ALL, CONNECTION, OFTEN, NONE, true),
+	ROW(PING, ALL, CONNECTION, OFTEN, NONE, false),
 	ROW(CANCEL, ALL, CONNECTION, OFTEN, NONE, false),
 	ROW(GET_OBSERVER_LINK, MODERATOR, CONNECTION, OFTEN, NONE, false),
 
@@ -68,7 +68,8 @@ const struct request_kind *request_kind(Uxrec__ClientMessage__BodyCase body)
 
 const struct rate_limit *request_rate_limit(enum request_rate rate)
 {
-	/* a page that was away sends what it kept at once; nobody presses a key ten times a second for long */
+	/* a page that was away sends all its kept acts, 300 at most (outbox.ts); a person presses no key ten times
+	 * a second for long */
 	static const struct rate_limit limits[] = {
 		[REQUEST_ACTS] = {20, 400},
 		[REQUEST_STEERS] = {10, 60},

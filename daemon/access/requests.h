@@ -8,7 +8,7 @@ enum request_owner {
 	REQUEST_OF_CONNECTION, /* the server, of the connection alone: net/server_peer.c */
 	REQUEST_OF_RECORDER,   /* the owner of the running session: station/station.c */
 	REQUEST_OF_LIBRARY,    /* the reader of session files: library/library.c */
-	REQUEST_OF_WORKER,     /* a process of its own: work/worker_main.c */
+	REQUEST_OF_WORKER,     /* a process of its own: worker/worker_main.c */
 	REQUEST_OF_ACTS,       /* the owner of the session that the act is about: acts/acts.c */
 	REQUEST_OF_COMMAND,    /* the control socket, and no page: station/control.c */
 };
@@ -18,7 +18,7 @@ enum request_rate {
 	REQUEST_OFTEN,  /* only the rate of messages limits them */
 	REQUEST_ACTS,   /* one person's acts, with those kept while a connection was lost */
 	REQUEST_STEERS, /* the running session */
-	REQUEST_WORKS,  /* what reads many files, or long ones, and is not replaced by the next */
+	REQUEST_WORKS,  /* reads many files, or long ones, and is not replaced by the next */
 	REQUEST_RATE_END,
 };
 

@@ -4,7 +4,7 @@
 
 #include "daemon/access/requests.h"
 #include "daemon/library/lists.h"
-#include "daemon/work/work.h"
+#include "daemon/worker/work.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
 #include "replay/session/delete.h"
@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Limits of a request that a worker process does: a library of ten thousand sessions needs a tenth of them. */
+/* Limits of a request that a worker process does. */
 #define WORK_MEMORY_BYTES (UINT64_C(1) << 30)
 #define WORK_ANSWER_BYTES (20u << 20)
 #define WORK_S            300
@@ -281,7 +281,7 @@ static bool is_cancelled(void *user)
 	const struct peer *peer = watched->job->peer;
 
 	return peer->closed || jobs_closed(worker_jobs(watched->library->worker)) ||
-		(peer->cancelled && peer->cancelled == watched->job->message->request);
+		peer_has_cancelled(peer, watched->job->message->request);
 }
 
 static void send_progress(void *user, struct packet *record)

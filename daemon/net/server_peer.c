@@ -330,7 +330,7 @@ static void answer_request(
 		answer_ping(server, client, message->request, message->ping);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_CANCEL:
-		client->peer->cancelled = message->cancel->which;
+		peer_cancel(client->peer, message->cancel->which);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK:
 		answer_observer_link(server, client, message->request);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** What a process may still do below a folder. */
+/** Right of a process below a folder. */
 enum landlock_right {
 	LANDLOCK_READS,         /* files and lists of folders */
 	LANDLOCK_READS_DEVICES, /* and ioctl(2) of devices */

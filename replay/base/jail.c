@@ -1,6 +1,7 @@
 #include "replay/base/jail.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/os/child.h"
 #include "protocol/os/landlock.h"
 
 #include <errno.h>
@@ -291,36 +292,26 @@ static double cpu_s_of(pid_t child)
 	return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
 }
 
-static void end_child(struct jail *jail, int *ret_status)
+/* @param grace_ns  as of child_end() @return likewise */
+static int end_child(struct jail *jail, int64_t grace_ns)
 {
-	*ret_status = 0;
+	int status = 0;
+
 	if (jail->fd >= 0)
 		close(jail->fd);
 	jail->fd = -1;
-	if (jail->child > 0) {
-		kill(jail->child, SIGKILL);
-		while (waitpid(jail->child, ret_status, 0) < 0 && errno == EINTR)
-			continue;
-	}
+	if (jail->child > 0)
+		status = child_end(jail->child, grace_ns);
 	jail->child = -1;
+	return status;
 }
 
-/* The child has ended by itself or is killed now. @return -EBADMSG */
+/* A child that has closed its socket but lives on is killed; its status is that signal. @return -EBADMSG */
 static int report_exit(struct jail *jail)
 {
 	const char *name = jail->options.name;
-	siginfo_t ended = {0};
-	int status;
+	int status = end_child(jail, NS_PER_S);
 
-	/* A child that has closed its socket but lives on is killed; its status is that signal. */
-	for (int i = 0; i < 100 && ended.si_pid == 0; i++) {
-		if (waitid(P_PID, (id_t)jail->child, &ended, WEXITED | WNOWAIT | WNOHANG) < 0 &&
-			errno != EINTR)
-			break;
-		if (ended.si_pid == 0)
-			usleep(10000);
-	}
-	end_child(jail, &status);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		return error_set(&jail->why, -EBADMSG,
 			"%s was killed: it made a forbidden system call", name);
@@ -332,9 +323,7 @@ static int report_exit(struct jail *jail)
 
 static int report_timeout(struct jail *jail, unsigned seconds)
 {
-	int status;
-
-	end_child(jail, &status);
+	end_child(jail, 0);
 	return error_set(&jail->why, -ETIMEDOUT, "%s took more than %u s for one request",
 		jail->options.name, seconds);
 }
@@ -384,9 +373,7 @@ int jail_call(struct jail *jail, const void *request, void *answer, struct error
 		}
 	}
 	if (jail->fd >= 0) {
-		int status;
-
-		end_child(jail, &status);
+		end_child(jail, 0);
 		error_set(&jail->why, -EBADMSG, "%s sent an invalid answer", jail->options.name);
 	}
 	return error_set(reterr, r < 0 ? r : -EBADMSG, "%s", jail->why.text);
@@ -396,7 +383,7 @@ int jail_call(struct jail *jail, const void *request, void *answer, struct error
 
 static int begin(struct jail *jail, struct error *reterr)
 {
-	int pair[2], status;
+	int pair[2];
 	int32_t ready = -EBADMSG;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -413,7 +400,7 @@ static int begin(struct jail *jail, struct error *reterr)
 		return error_set(reterr, -errno, "%s: %s", jail->options.name, strerror(errno));
 	if (recv(jail->fd, &ready, sizeof(ready), 0) == sizeof(ready) && ready == 0)
 		return 0;
-	end_child(jail, &status);
+	end_child(jail, 0);
 	return error_set(
 		reterr, ready, "%s cannot be sandboxed: %s", jail->options.name, strerror(-ready));
 }
@@ -436,10 +423,8 @@ int jail_create(struct jail **ret, const struct jail_options *options, struct er
 
 void jail_destroy(struct jail *jail)
 {
-	int status;
-
 	if (!jail)
 		return;
-	end_child(jail, &status);
+	end_child(jail, 0);
 	free(jail);
 }

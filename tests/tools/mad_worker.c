@@ -1,6 +1,6 @@
 /*
- * Stands in for uxrec-worker, with its arguments: the last part of LIBRARY's path says what it does wrong, or the study
- * of the request for "library". What wants rights or memory tries that after it has given them up as uxrec-worker does.
+ * Stands in for uxrec-worker, with its arguments. Its fault is the last part of LIBRARY's path, or, for "library", the
+ * study of the request. Attempts at rights and memory come after it has given them up as uxrec-worker does.
  */
 
 #include "protocol/base/clock.h"
@@ -36,7 +36,7 @@ static void say_metrics(uint64_t request)
 	say(request, &metrics.base);
 }
 
-/* Answers with the names of what it could do. */
+/* Answers with the names of the attempts that succeeded. */
 static void try_all(uint64_t request, const char *library)
 {
 	Uxrec__Metrics metrics = UXREC__METRICS__INIT;
@@ -74,15 +74,15 @@ static void eat_memory(void)
 
 int main(int argc, char **argv)
 {
-	const char *what = argc == 5 && strrchr(argv[4], '/') ? strrchr(argv[4], '/') + 1 : "";
+	const char *fault = argc == 5 && strrchr(argv[4], '/') ? strrchr(argv[4], '/') + 1 : "";
 	struct jail_reader reader = {.answer_fd = 0};
 	struct error error;
 	ProtobufCMessage *message;
 	uint64_t request;
 
-	if (strcmp(what, "exits") == 0)
+	if (strcmp(fault, "exits") == 0)
 		return 5;
-	if (strcmp(what, "deaf") == 0)
+	if (strcmp(fault, "deaf") == 0)
 		pause();
 	reader.folder = argv[4];
 	reader.memory_bytes = strtoull(argv[1], NULL, 10);
@@ -91,48 +91,48 @@ int main(int argc, char **argv)
 		wire_receive(0, &uxrec__client_message__descriptor, 1 << 20, &message) < 0)
 		return 8;
 	request = ((Uxrec__ClientMessage *)message)->request;
-	if (*((Uxrec__ClientMessage *)message)->get_metrics->study && strcmp(what, "library") == 0)
-		what = ((Uxrec__ClientMessage *)message)->get_metrics->study;
-	if (strcmp(what, "tries") == 0) {
+	if (*((Uxrec__ClientMessage *)message)->get_metrics->study && strcmp(fault, "library") == 0)
+		fault = ((Uxrec__ClientMessage *)message)->get_metrics->study;
+	if (strcmp(fault, "tries") == 0) {
 		try_all(request, argv[4]);
-	} else if (strcmp(what, "connects") == 0) {
+	} else if (strcmp(fault, "connects") == 0) {
 		if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0)
 			say_metrics(request);
-	} else if (strcmp(what, "starts") == 0) {
+	} else if (strcmp(fault, "starts") == 0) {
 		if (execl("/bin/true", "true", NULL) < 0)
 			say_metrics(request);
-	} else if (strcmp(what, "memory") == 0) {
+	} else if (strcmp(fault, "memory") == 0) {
 		eat_memory();
-	} else if (strcmp(what, "spins") == 0) {
+	} else if (strcmp(fault, "spins") == 0) {
 		for (volatile unsigned i = 0;; i++)
 			;
-	} else if (strcmp(what, "sleeps") == 0) {
+	} else if (strcmp(fault, "sleeps") == 0) {
 		for (;;)
 			nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-	} else if (strcmp(what, "crashes") == 0) {
+	} else if (strcmp(fault, "crashes") == 0) {
 		abort();
-	} else if (strcmp(what, "nonsense") == 0) {
+	} else if (strcmp(fault, "nonsense") == 0) {
 		if (write(0, "this is no record of anything at all", 36) < 0)
 			return 9;
-	} else if (strcmp(what, "other-request") == 0) {
+	} else if (strcmp(fault, "other-request") == 0) {
 		say_metrics(request + 1);
-	} else if (strcmp(what, "other-answer") == 0) {
+	} else if (strcmp(fault, "other-answer") == 0) {
 		Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
 
 		say(request, &welcome.base);
-	} else if (strcmp(what, "too-much") == 0) {
+	} else if (strcmp(fault, "too-much") == 0) {
 		static const char head[] = {(char)0x80, 0, 0, 0, 0, 1, 0, 0, 0};
 
 		if (write(0, head, sizeof(head)) < 0)
 			return 9;
 		sleep(60);
-	} else if (strcmp(what, "chatters") == 0) {
+	} else if (strcmp(fault, "chatters") == 0) {
 		Uxrec__Progress progress = UXREC__PROGRESS__INIT;
 
 		for (int i = 0; i < 20000; i++)
 			say(request, &progress.base);
 		say_metrics(request);
-	} else if (strcmp(what, "half") == 0) {
+	} else if (strcmp(fault, "half") == 0) {
 		static const char head[] = {(char)0x80, 100, 0, 0, 0, 0, 0, 0, 0, 8, 1};
 
 		if (write(0, head, sizeof(head)) < 0)

@@ -71,16 +71,24 @@ test('work that takes long delays no act, and ends with its page, its request or
   const long = reviewer.send(metrics('sleeps'));
   await until(() => workers(recorder).length === 1, 'the worker');
   const act = {
-    id: '1'.repeat(32), kind: 1, layer: 'live', body: { case: 'note', value: { atNs: 0n, text: 'meanwhile' } },
+    id: '1'.repeat(32), kind: 1, layer: 'live',
+    body: { case: 'note', value: { mediaNs: BigInt(Date.now()) * 1000000n, text: 'meanwhile' } },
   };
-  const stored = await observer.ask({ case: 'putAct', value: { session, act } });
-  assert.ok(['actStored', 'failure'].includes(stored.case));
+  assert.equal((await observer.ask({ case: 'putAct', value: { session, act } })).case, 'actStored');
+  assert.equal((await reviewer.ask({ case: 'openSession', value: { session } })).case, 'sessionOpened');
   assert.equal(workers(recorder).length, 1);
 
   reviewer.send({ case: 'cancel', value: { which: long } });
   await until(() => reviewer.answers(long).length > 0, 'the end of cancelled work');
   assert.equal(reviewer.answers(long)[0].value.code, 125);
   await until(() => workers(recorder).length === 0, 'the end of the worker');
+  /* one at work and one that waits */
+  const both = [reviewer.send(metrics('sleeps')), reviewer.send(metrics('sleeps too'))];
+  for (const which of both) reviewer.send({ case: 'cancel', value: { which } });
+  for (const which of both) {
+    await until(() => reviewer.answers(which).length > 0, 'the end of both');
+    assert.equal(reviewer.answers(which)[0].value.code, 125);
+  }
 
   reviewer.send(metrics('sleeps'));
   await until(() => workers(recorder).length === 1, 'another worker');

@@ -631,7 +631,7 @@ static void requests_wait_for_a_pause_and_for_a_stop(void)
 	expect(pausing.answers + resuming.answers + stopping.answers + again.answers == 0);
 	expect(is_in_state(&lab, UXREC__STATUS__STATE__STATE_RECORDING));
 	expect(await_code(&lab, &starting) == 0);
-	/* a stop cancels what it waits for, should that be a resume */
+	/* a stop cancels the resume before it */
 	expect(await_code(&lab, &pausing) == 0);
 	expect(resuming.answers == 1);
 	packet_unref(resuming.packet);

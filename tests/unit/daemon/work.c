@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
 
-#include "daemon/work/work.h"
+#include "daemon/worker/work.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
 #include "protocol/wire.h"
@@ -48,8 +48,8 @@ static void result_finish(struct result *result)
 		uxrec__server_message__free_unpacked(result->answer, NULL);
 }
 
-/* Have the program do GetMetrics, number 5, in a library whose name is @p what. */
-static struct result run(const char *name, const char *what, struct watched *watched)
+/* Have the program do GetMetrics, number 5, in a library with the name of its fault. */
+static struct result run(const char *name, const char *fault, struct watched *watched)
 {
 	_autofree_ char *program = NULL, *library = NULL;
 	_packet_unref_ struct packet *packet = NULL;
@@ -59,12 +59,12 @@ static struct result run(const char *name, const char *what, struct watched *wat
 	struct result result = {.error = {""}};
 	struct work work = {.memory_bytes = 64 << 20,
 		.cpu_s = 1,
-		.wall_s = strcmp(what, "sleeps") == 0 || strcmp(what, "deaf") == 0 ? 2 : 300,
+		.wall_s = strcmp(fault, "sleeps") == 0 || strcmp(fault, "deaf") == 0 ? 2 : 300,
 		.answer_bytes = 1 << 20};
 	int64_t begun_ns = clock_now_ns();
 
 	check(asprintf(&program, "%s/%s", build_folder(), name) > 0);
-	check(asprintf(&library, "%s/%s", temporary_folder(), what) > 0);
+	check(asprintf(&library, "%s/%s", temporary_folder(), fault) > 0);
 	mkdir(library, 0700);
 	work.program = program;
 	work.library = library;
@@ -78,18 +78,18 @@ static struct result run(const char *name, const char *what, struct watched *wat
 		result.answer = uxrec__server_message__unpack(NULL,
 			packet->size_bytes - MCAP_RECORD_HEADER_BYTES,
 			packet->record + MCAP_RECORD_HEADER_BYTES);
-	printf("# %s: %d, %.2f s, %s\n", what, result.r, result.s, result.error.text);
+	printf("# %s: %d, %.2f s, %s\n", fault, result.r, result.s, result.error.text);
 	return result;
 }
 
-static struct result run_mad(const char *what)
+static struct result run_mad(const char *fault)
 {
-	return run("tests/tools/mad_worker", what, &(struct watched){0});
+	return run("tests/tools/mad_worker", fault, &(struct watched){0});
 }
 
-static bool fails(const char *what, int code, const char *text)
+static bool fails(const char *fault, int code, const char *text)
 {
-	_cleanup_(result_finish) struct result result = run_mad(what);
+	_cleanup_(result_finish) struct result result = run_mad(fault);
 
 	return result.r == code && strstr(result.error.text, text) != NULL;
 }

@@ -1,6 +1,6 @@
 /* The metrics of sessions of a library: see replay/metrics. */
 
-#include "daemon/work/handlers.h"
+#include "daemon/worker/handlers.h"
 
 #include "protocol/reply.h"
 #include "replay/metrics/metrics.h"

@@ -1,14 +1,15 @@
 /*
- * uxrec-worker MEMORY CPU ROLE LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the request is
- * a record on the socket that is its stdin, and so are its answers. Before it reads anything it gives up all rights but
- * to read LIBRARY, has at most MEMORY bytes of data and CPU seconds.
+ * uxrec-worker MEMORY CPU ROLE LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the
+ * request is a record on the socket that is its stdin, and so are its answers. Before it reads anything it gives up all
+ * rights but to read LIBRARY, and is left with MEMORY bytes of data and CPU seconds.
  */
 
-#include "daemon/work/handlers.h"
+#include "daemon/worker/handlers.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/os/descriptors.h"
+#include "protocol/os/io.h"
 #include "protocol/reply.h"
 #include "protocol/wire.h"
 #include "replay/base/jail.h"
@@ -16,7 +17,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define SOCKET_FD   0
 #define PROGRESS_NS (250 * NS_PER_MS)
@@ -28,20 +28,8 @@ struct progress {
 
 static int answer(struct packet *packet)
 {
-	size_t sent = 0;
-	int r = 0;
+	int r = packet ? io_write_all(SOCKET_FD, packet->record, packet->size_bytes) : -ENOMEM;
 
-	while (packet && sent < packet->size_bytes) {
-		ssize_t n = write(SOCKET_FD, packet->record + sent, packet->size_bytes - sent);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		sent += (size_t)n;
-	}
-	if (!packet || sent < packet->size_bytes)
-		r = -EPIPE;
 	packet_unref(packet);
 	return r;
 }

@@ -31,7 +31,7 @@ struct work_watch {
  *
  * @param ret  set on success: the record of the answer
  * @return 0; -ECANCELED; -ETIME beyond the limit of time; -EBADMSG when the process crashed, was ended by one of its
- *         limits, or answers what was not asked; or another negative errno; with the reason
+ *         limits, or answers another request; or another negative errno; with the reason
  */
 int work_run(const struct work *work, const Uxrec__ClientMessage *request,
 	const struct work_watch *watch, struct packet **ret, struct error *reterr);

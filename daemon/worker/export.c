@@ -1,6 +1,6 @@
 /* Files of a session for a page, identical to those of the commands. */
 
-#include "daemon/work/handlers.h"
+#include "daemon/worker/handlers.h"
 
 #include "protocol/base/buf.h"
 #include "protocol/reply.h"

@@ -1,8 +1,9 @@
-#include "daemon/work/work.h"
+#include "daemon/worker/work.h"
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
+#include "protocol/os/child.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
 #include <sys/wait.h>
 
 #define ROUND_MS 100
+
+/* Time for a process without a socket to end. */
+#define END_NS (5 * NS_PER_S)
 
 /* A worker that reports more often is not passed on. */
 #define PROGRESS_NS (100 * NS_PER_MS)
@@ -84,34 +88,25 @@ static int start(struct running *running, struct error *reterr)
 	return r;
 }
 
-/* @return its status, as of waitpid(2) */
-static int end(struct running *running)
+/* @param grace_ns  as of child_end() @return likewise */
+static int end(struct running *running, int64_t grace_ns)
 {
 	int status = 0;
 
 	if (running->fd >= 0)
 		close(running->fd);
 	running->fd = -1;
-	if (running->pid <= 0)
-		return 0;
-	kill(running->pid, SIGKILL);
-	while (waitpid(running->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	if (running->pid > 0)
+		status = child_end(running->pid, grace_ns);
 	running->pid = 0;
 	return status;
 }
 
+/* It has closed its socket: the status with which it ends is the reason. */
 static int report_end(struct running *running, struct error *reterr)
 {
-	siginfo_t ended = {0};
-	int status;
+	int status = end(running, END_NS);
 
-	/* it has closed its socket: a moment to end by itself, as its status is the reason */
-	for (int i = 0; i < 20 && ended.si_pid == 0; i++)
-		if (waitid(P_PID, (id_t)running->pid, &ended, WEXITED | WNOWAIT | WNOHANG) < 0 ||
-			ended.si_pid == 0)
-			poll(NULL, 0, 10);
-	status = end(running);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
 		return error_set(reterr, -ETIME, "it took more than %u s of processor time",
 			running->work->cpu_s);
@@ -233,7 +228,7 @@ int work_run(const struct work *work, const Uxrec__ClientMessage *request,
 		wire_send(running.fd, &request->base);
 		r = await_answer(&running, watch, ret, reterr);
 	}
-	end(&running);
+	end(&running, 0);
 	buf_finish(&running.received);
 	return r;
 }

@@ -1,0 +1,25 @@
+#include "protocol/os/child.h"
+
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+int child_end(pid_t child, int64_t grace_ns)
+{
+	const int64_t until_ns = clock_now_ns() + grace_ns;
+	int status = 0;
+
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		if (clock_now_ns() >= until_ns) {
+			kill(child, SIGKILL);
+			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+				continue;
+			break;
+		}
+		clock_nanosleep(
+			CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 2 * NS_PER_MS}, NULL);
+	}
+	return status;
+}
