@@ -88,9 +88,9 @@ ALL_LDFLAGS := -Wl,--as-needed -Wl,-z,relro,-z,now -pthread $(CFLAGS) $(LDFLAGS)
 
 PROTOS := $(wildcard protocol/*.proto protocol/foxglove/*.proto)
 GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
-DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
+DESCRIPTORS := $(filter-out %/wire.desc %/feed.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
 
-PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/worker/worker_main.c daemon/demo/robot.c capture/inputd/inputd.c \
+PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/serve/serve_main.c daemon/worker/worker_main.c daemon/demo/robot.c capture/inputd/inputd.c \
 	capture/doctor/doctor_main.c capture/doctor/bench_main.c replay/command/uxrec.c
 LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c $(1)/*/*.c))
 
@@ -100,9 +100,9 @@ capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
 daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
 
-PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-worker uxrec-robot
+PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-server uxrec-worker uxrec-robot
 INSTALLED := uxrecd uxrec
-HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-worker
+HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-server uxrec-worker
 
 # the only user of libx264; its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
@@ -193,6 +193,10 @@ $(B)/uxrecd: $(B)/daemon/uxrecd.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/librep
 $(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
+
+$(B)/uxrec-server: $(B)/daemon/serve/serve_main.o $(B)/libdaemon.a $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
 $(B)/uxrec: $(B)/replay/command/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)

@@ -237,6 +237,7 @@ static int fill_defaults(struct options *options)
 	options->web = paths_web();
 	options->examples = paths_examples();
 	options->helper = paths_helper("uxrec-inputd");
+	options->server = paths_helper("uxrec-server");
 	options->worker = paths_helper("uxrec-worker");
 	if (!options->library) {
 		log_error(
@@ -248,10 +249,11 @@ static int fill_defaults(struct options *options)
 		log_error("out of memory");
 		return 3;
 	}
-	if (!options->web || !options->helper || !options->worker) {
+	if (!options->web || !options->helper || !options->server || !options->worker) {
 		log_error("%s is missing beside the program; `make` builds it",
 			!options->web              ? "the folder of the pages"
 				: !options->helper ? "uxrec-inputd"
+				: !options->server ? "uxrec-server"
 						   : "uxrec-worker");
 		return 3;
 	}
@@ -355,6 +357,7 @@ void options_finish(struct options *options)
 	free(options->web);
 	free(options->examples);
 	free(options->helper);
+	free(options->server);
 	free(options->worker);
 	free(options->address);
 	free(options->display);

@@ -9,7 +9,7 @@
 
 /** Command line of uxrecd. All strings are allocated or point into argv; options_finish() frees. */
 struct options {
-	char *library, *control, *studies, *web, *examples, *helper, *worker;
+	char *library, *control, *studies, *web, *examples, *helper, *server, *worker;
 	const char *links; /* output file; NULL: standard output */
 	char *address;
 	int port;

@@ -1,8 +1,9 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for existing sessions, without a recorder. */
 
 #include "daemon/access/requests.h"
-#include "daemon/library/library.h"
-#include "daemon/net/server.h"
+#include "daemon/acts/acts.h"
+#include "daemon/acts/changes.h"
+#include "daemon/front/front.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -31,28 +32,35 @@ static const char usage[] =
 
 struct player {
 	struct access access;
+	struct hosts hosts;
 	struct identity identity;
-	char *worker; /* path of uxrec-worker */
-	struct library *library;
-	struct server *server;
+	char *server, *worker; /* paths of uxrec-server and uxrec-worker */
+	char *web;
+	struct acts *acts;
+	struct changes *changes;
+	struct front *front;
 };
 
 static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	struct player *player = user;
 
-	if (request_kind(message->body_case)->owner != REQUEST_OF_RECORDER) {
-		library_handle(player->library, peer, message);
-		return;
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT) {
+		acts_handle(player->acts, peer, message);
+	} else if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER) {
+		changes_handle(player->changes, peer, message);
+	} else {
+		outlet_fail(front_outlet(player->front), peer, message->request, -ENODEV,
+			"nothing is recorded here: this is a library");
+		uxrec__client_message__free_unpacked(message, NULL);
 	}
-	server_fail(player->server, peer, message->request, -ENODEV,
-		"nothing is recorded here: this is a library");
-	uxrec__client_message__free_unpacked(message, NULL);
 }
 
-static void drained(void *user)
+static void forget(void *user, const char *session)
 {
-	library_wake(((struct player *)user)->library);
+	struct player *player = user;
+
+	front_forget(player->front, session);
 }
 
 /*
@@ -90,45 +98,94 @@ static int find_session(
 	return 0;
 }
 
+static int start_writers(struct player *player, const char *library, struct error *reterr)
+{
+	const struct changes_options wanted = {library, NULL, forget, player};
+	int r = acts_create(&player->acts, library, NULL, reterr);
+
+	if (r == 0)
+		r = changes_create(&player->changes, &wanted, reterr);
+	if (r < 0)
+		return r;
+	acts_set_outlet(player->acts, front_outlet(player->front));
+	changes_set_outlet(player->changes, front_outlet(player->front));
+	return 0;
+}
+
+static int find_parts(struct player *player, struct error *reterr)
+{
+	player->server = paths_helper("uxrec-server");
+	player->worker = paths_helper("uxrec-worker");
+	player->web = paths_web();
+	return player->server && player->web
+		? 0
+		: error_set(reterr, -ENOENT, "%s is missing beside the program; `make` builds it",
+			  player->server ? "the folder of the pages" : "uxrec-server");
+}
+
+static int open_access(struct player *player, struct error *reterr)
+{
+	struct error error = {"no reason given"};
+
+	if (identity_load(&player->identity, &error) < 0)
+		log_warning("ids of this station: %s; this run uses new ids", error.text);
+	/* keys valid for this run only */
+	return access_init(&player->access, NULL, NULL, player->identity.secret,
+		player->identity.user, reterr);
+}
+
 static int serve(struct player *player, const char *library, const char *session, int port,
 	struct error *reterr)
 {
-	_autofree_ char *web = paths_web();
-	const struct server_options options = {
+	char key[KEY_BYTES];
+	int r = find_parts(player, reterr);
+	const struct front_options options = {
+		.server = player->server,
+		.program = "uxrec-play",
 		.address = "127.0.0.1",
 		.port = port,
-		.web = web ? web : "web",
-		.program = "uxrec-play",
+		.web = player->web,
+		.library = library,
+		.worker = player->worker,
+		.hosts = &player->hosts,
 		.access = &player->access,
-		.secret = player->identity.secret,
-		.user_principal = player->identity.user,
 		.handle_message = handle_message,
 		.user = player,
 	};
-	struct error error = {"no reason given"};
-	char key[KEY_BYTES];
-	int r = access_init(&player->access, NULL, NULL, reterr); /* keys valid for this run only */
 
-	if (r < 0)
-		return r;
-	if (identity_load(&player->identity, &error) < 0)
-		log_warning("ids of this station: %s; this run uses new ids", error.text);
-	player->worker = paths_helper("uxrec-worker");
-	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
 	if (r == 0)
-		r = server_create(&player->server, &options, reterr);
+		r = open_access(player, reterr);
+	if (r == 0)
+		r = front_create(&player->front, &options, reterr);
+	if (r == 0)
+		r = start_writers(player, library, reterr);
+	if (r == 0)
+		r = front_start(player->front, reterr);
 	if (r < 0)
 		return r;
-	server_on_drained(player->server, drained, player);
-	library_set_worker(player->library, player->worker);
-	library_set_server(player->library, player->server);
 	keyring_present(player->access.keyring, UXREC__ROLE__ROLE_REVIEWER, key, NULL);
 	if (session)
 		printf("replay http://127.0.0.1:%d/replay?session=%s#%s\n",
-			server_port(player->server), session, key);
-	printf("library http://127.0.0.1:%d/library#%s\n", server_port(player->server), key);
+			front_port(player->front), session, key);
+	printf("library http://127.0.0.1:%d/library#%s\n", front_port(player->front), key);
 	fflush(stdout);
 	return 0;
+}
+
+static void finish(struct player *player, int status)
+{
+	const int64_t until_ns = clock_now_ns() + NS_PER_S;
+
+	front_stop(player->front);
+	if (acts_stop(player->acts, until_ns) < 0 || changes_stop(player->changes, until_ns) < 0)
+		_exit(status); /* a file hangs: do not wait for it */
+	acts_destroy(player->acts);
+	changes_destroy(player->changes);
+	front_destroy(player->front);
+	access_finish(&player->access);
+	free(player->server);
+	free(player->worker);
+	free(player->web);
 }
 
 static int parse_port(const char *value)
@@ -190,12 +247,6 @@ int main(int argc, char **argv)
 		while (!signals_is_termination(signal_number));
 	else
 		log_error("%s", error.text);
-	server_stop(player.server);
-	if (library_stop(player.library, clock_now_ns() + NS_PER_S) < 0)
-		_exit(r < 0 ? 3 : 0); /* a file is still being read: do not wait for it */
-	library_destroy(player.library);
-	free(player.worker);
-	server_destroy(player.server);
-	access_finish(&player.access);
+	finish(&player, r < 0 ? 3 : 0);
 	return r < 0 ? 3 : 0;
 }

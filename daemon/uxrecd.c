@@ -3,14 +3,14 @@
 #include "capture/a11y/accessible.h"
 #include "capture/screen/grabber.h"
 #include "daemon/access/access.h"
-#include "daemon/station/control.h"
-#include "daemon/library/library.h"
 #include "daemon/access/links.h"
 #include "daemon/access/requests.h"
+#include "daemon/acts/changes.h"
+#include "daemon/front/front.h"
 #include "daemon/options.h"
-#include "daemon/net/server.h"
+#include "daemon/peers/worker.h"
+#include "daemon/station/control.h"
 #include "daemon/station/station.h"
-#include "daemon/net/worker.h"
 #include "protocol/base/clock.h"
 #include "protocol/os/descriptors.h"
 #include "protocol/os/folder.h"
@@ -49,13 +49,14 @@ struct request {
 struct daemon {
 	struct options options;
 	struct access access;
-	struct tickets tickets;
+	struct hosts hosts;
 	struct identity identity;
 	struct principal user; /* of the control socket: this user */
 	char page_marker[16];  /* in the titles of the moderator's pages */
 	struct live live;
-	struct library *library;
-	struct server *server;
+	struct acts *acts;
+	struct changes *changes;
+	struct front *front;
 	struct station *station;
 	struct control *control;
 	struct jobs *requests; /* of peers */
@@ -70,8 +71,8 @@ struct daemon {
 	bool refused; /* the desktop denied access to the screen */
 };
 
-/* Bound on the delay of the exit by a hanging reader. */
-#define LIBRARY_STOP_NS NS_PER_S
+/* Bound on the delay of the exit by a file that hangs. */
+#define WRITERS_STOP_NS NS_PER_S
 
 /* ---- callbacks on other threads ---- */
 
@@ -79,10 +80,12 @@ static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *
 {
 	struct daemon *daemon = user;
 
-	if (request_kind(message->body_case)->owner != REQUEST_OF_RECORDER)
-		library_handle(daemon->library, peer, message);
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
+		acts_handle(daemon->acts, peer, message);
+	else if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER)
+		changes_handle(daemon->changes, peer, message);
 	else
-		jobs_submit(daemon->requests, daemon->server, peer, message);
+		jobs_submit(daemon->requests, front_outlet(daemon->front), peer, message);
 }
 
 static void must_stop(void *user, unsigned session, const char *reason)
@@ -108,7 +111,15 @@ static void published(void *user)
 {
 	struct daemon *daemon = user;
 
-	server_wake(daemon->server);
+	if (daemon->front)
+		front_wake(daemon->front);
+}
+
+static void forget(void *user, const char *session)
+{
+	struct daemon *daemon = user;
+
+	front_forget(daemon->front, session);
 }
 
 static unsigned count_observers(void *user)
@@ -118,21 +129,15 @@ static unsigned count_observers(void *user)
 	return daemon->live.watchers;
 }
 
-static void drained(void *user)
-{
-	struct daemon *daemon = user;
-
-	library_wake(daemon->library);
-}
-
 /* ---- the main thread ---- */
 
 static void broadcast_status(struct daemon *daemon)
 {
+	const struct outlet *outlet = front_outlet(daemon->front);
 	struct packet *packet = station_status(daemon->station, 0);
 
 	if (packet)
-		server_broadcast_status(daemon->server, packet);
+		outlet->broadcast(outlet->user, &(struct audience){0}, packet, OUTLET_KIND_STATUS);
 	sd_notifyf(0, "STATUS=%s", station_is_busy(daemon->station) ? "recording" : "ready");
 }
 
@@ -170,17 +175,20 @@ static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, co
 	if (done->body_case == UXREC__CLIENT_MESSAGE__BODY_TASK_START)
 		conducted.task = done->task_start->task;
 	if (conducted.deed != UXREC__CONDUCTED__DEED__DEED_UNSPECIFIED)
-		server_broadcast_moderators(daemon->server, &conducted.base);
+		outlet_broadcast(front_outlet(daemon->front),
+			&(struct audience){.roles = 1u << UXREC__ROLE__ROLE_MODERATOR},
+			&conducted.base);
 }
 
 static void on_answered(struct station_request *base, struct packet *answer, bool changed)
 {
 	struct request *request = (struct request *)base;
 	struct daemon *daemon = request->daemon;
+	const struct outlet *outlet = front_outlet(daemon->front);
 	struct job *job = request->job;
 
 	if (answer)
-		server_send_newest(daemon->server, job->peer, answer,
+		outlet->send(outlet->user, job->peer, answer,
 			request_kind(job->message->body_case)->newest ? job->message->body_case
 								      : 0);
 	if (changed) {
@@ -263,7 +271,7 @@ static int on_status(sd_event_source *source, uint64_t now_us, void *user)
 	struct daemon *daemon = user;
 
 	station_tick(daemon->station);
-	if (server_peers(daemon->server) > 0)
+	if (front_peers(daemon->front) > 0)
 		broadcast_status(daemon);
 	sd_event_source_set_time(source, now_us + STATUS_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -325,10 +333,10 @@ static int make_link(
 	if (i == ARRAY_SIZE(pages))
 		return error_set(reterr, -EINVAL,
 			"page '%s': must be one of moderate, live, library", text_quote(page).text);
-	if (!daemon->server || tickets_make(&daemon->tickets, pages[i].role, ticket) < 0)
+	if (!daemon->front || tickets_make(&daemon->access.tickets, pages[i].role, ticket) < 0)
 		return error_set(reterr, -EAGAIN, "the pages are not available yet: try again");
 	snprintf(ret, CONTROL_LINK_BYTES, "http://%s:%d/%s#%s", daemon->options.address,
-		server_port(daemon->server), page, ticket);
+		front_port(daemon->front), page, ticket);
 	return 0;
 }
 
@@ -339,10 +347,10 @@ static void revoked(void *user)
 	const struct options *options = &daemon->options;
 	struct error error;
 
-	tickets_revoke(&daemon->tickets);
-	server_check_links(daemon->server);
-	if (links_write(options->links, options->address, server_port(daemon->server),
-		    &daemon->access, &error) < 0)
+	tickets_revoke(&daemon->access.tickets);
+	front_check_links(daemon->front);
+	if (links_write(options->links, options->address, front_port(daemon->front),
+		    daemon->access.keyring, &error) < 0)
 		log_warning("%s", error.text);
 }
 
@@ -353,7 +361,7 @@ static int open_links(struct daemon *daemon, bool has_identity, struct error *re
 {
 	struct error why = {""};
 	int r = access_init(&daemon->access, daemon->options.library,
-		has_identity ? daemon->identity.secret : NULL, &why);
+		has_identity ? daemon->identity.secret : NULL, daemon->identity.secret, NULL, &why);
 
 	if (r < 0)
 		return error_set(reterr, r, "%s", why.text);
@@ -364,7 +372,7 @@ static int open_links(struct daemon *daemon, bool has_identity, struct error *re
 			"To have lasting ones, remove it and start again",
 			why.text);
 	for (unsigned i = 0; i < daemon->options.allowed_host_count; i++)
-		access_allow_host(&daemon->access, daemon->options.allowed_hosts[i]);
+		hosts_allow(&daemon->hosts, daemon->options.allowed_hosts[i]);
 	return 0;
 }
 
@@ -408,30 +416,42 @@ static int prepare_library(const struct options *options, struct error *reterr)
 	return 0;
 }
 
-static int start_server(struct daemon *daemon, struct error *reterr)
+static int create_front(struct daemon *daemon, struct error *reterr)
 {
 	const struct options *options = &daemon->options;
-	const struct server_options wanted = {
+	const struct front_options wanted = {
+		.server = options->server,
+		.program = "uxrecd",
 		.address = options->address,
 		.port = options->port,
 		.web = options->web,
-		.program = "uxrecd",
+		.library = options->library,
+		.studies = options->studies,
+		.examples = options->examples,
+		.worker = options->worker,
+		.hosts = &daemon->hosts,
 		.access = &daemon->access,
-		.tickets = &daemon->tickets,
-		.secret = daemon->identity.secret,
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.handle_message = handle_message,
 		.user = daemon,
 	};
-	int r = server_create(&daemon->server, &wanted, reterr);
 
+	return front_create(&daemon->front, &wanted, reterr);
+}
+
+static int start_writers(struct daemon *daemon, struct error *reterr)
+{
+	const struct changes_options wanted = {
+		daemon->options.library, &daemon->live, forget, daemon};
+	int r = acts_create(&daemon->acts, daemon->options.library, &daemon->live, reterr);
+
+	if (r == 0)
+		r = changes_create(&daemon->changes, &wanted, reterr);
 	if (r < 0)
 		return r;
-	server_on_drained(daemon->server, drained, daemon);
-	library_set_worker(daemon->library, options->worker);
-	library_set_server(daemon->library, daemon->server);
-	keyring_on_revoked(daemon->access.keyring, revoked, daemon);
+	acts_set_outlet(daemon->acts, front_outlet(daemon->front));
+	changes_set_outlet(daemon->changes, front_outlet(daemon->front));
 	return 0;
 }
 
@@ -456,7 +476,8 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.identity = &daemon->identity,
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
-		.studies = daemon->library,
+		.studies = {options->studies, options->examples},
+		.acts = daemon->acts,
 		.must_stop = must_stop,
 		.wake = request_tick,
 		.observers = count_observers,
@@ -521,16 +542,18 @@ static int start(struct daemon *daemon, struct error *reterr)
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
 		return error_set(reterr, r, "cannot create an event loop: %s", strerror(-r));
-	r = library_create(&daemon->library, options->library, options->studies, options->examples,
-		&daemon->live, reterr);
+	r = create_front(daemon, reterr);
+	if (r == 0)
+		r = start_writers(daemon, reterr);
 	if (r == 0)
 		r = start_station(daemon, reterr);
 	if (r == 0)
 		r = start_control(daemon, reterr);
 	if (r == 0)
-		r = start_server(daemon, reterr);
+		r = front_start(daemon->front, reterr);
 	if (r < 0)
 		return r;
+	keyring_on_revoked(daemon->access.keyring, revoked, daemon);
 	r = add_event_sources(daemon);
 	if (r < 0)
 		return error_set(reterr, r, "event loop: %s", strerror(-r));
@@ -567,23 +590,24 @@ static void print_summary(const struct daemon *daemon)
 static void finish(struct daemon *daemon, int status)
 {
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
-	if (daemon->station && daemon->server &&
+	if (daemon->station && daemon->front &&
 		station_stop_now(daemon->station, "the recorder was ended") == -EBUSY)
 		_exit(status);
 	control_destroy(daemon->control);
-	/* the library answers by the server, the server calls the library: first stop the calls */
+	/* the writers answer by the front, the front calls the writers: first stop the calls */
 	if (daemon->access.keyring)
 		keyring_on_revoked(daemon->access.keyring, NULL, NULL);
-	server_stop(daemon->server);
-	if (library_stop(daemon->library, clock_now_ns() + LIBRARY_STOP_NS) < 0) {
-		log_warning(
-			"a file of the library is still being read: ending without waiting for it");
+	front_stop(daemon->front);
+	if (acts_stop(daemon->acts, clock_now_ns() + WRITERS_STOP_NS) < 0 ||
+		changes_stop(daemon->changes, clock_now_ns() + WRITERS_STOP_NS) < 0) {
+		log_warning("a file of the library hangs: ending without waiting for it");
 		_exit(status);
 	}
-	library_destroy(daemon->library);
-	server_destroy(daemon->server);
-	access_finish(&daemon->access);
+	acts_destroy(daemon->acts);
+	changes_destroy(daemon->changes);
 	station_destroy(daemon->station);
+	front_destroy(daemon->front);
+	access_finish(&daemon->access);
 	sd_event_source_unref(daemon->requested);
 	sd_event_source_unref(daemon->stopped);
 	for (size_t i = 0; i < ARRAY_SIZE(daemon->endings); i++)
@@ -594,7 +618,6 @@ static void finish(struct daemon *daemon, int status)
 	jobs_destroy(daemon->requests);
 	queue_destroy(daemon->stops);
 	live_finish(&daemon->live);
-	tickets_finish(&daemon->tickets);
 	if (daemon->links_given && daemon->options.links)
 		unlink(daemon->options.links);
 	options_finish(&daemon->options);
@@ -610,7 +633,6 @@ int main(int argc, char **argv)
 	/* the process stays dumpable: portals and sound servers read /proc/PID/root of their clients, and deny
 	 * the screen and the microphone to one whose root is unreadable */
 	signals_disable_core_dumps();
-	tickets_init(&daemon.tickets);
 	descriptors_raise();
 	signals_ignore_unused();
 	terminal_is_utf8(); /* while single-threaded */
@@ -621,7 +643,7 @@ int main(int argc, char **argv)
 	r = start(&daemon, &error);
 	if (r == 0)
 		r = links_write(daemon.options.links, daemon.options.address,
-			server_port(daemon.server), &daemon.access, &error);
+			front_port(daemon.front), daemon.access.keyring, &error);
 	daemon.links_given = r == 0;
 	if (r < 0) {
 		log_error("%s", error.text);

@@ -10,6 +10,7 @@
 
 enum packet_flags {
 	PACKET_KEYFRAME = 1, /* a decoder can begin here; pointer shape: it has its pixels */
+	PACKET_MUTED = 2,    /* for moderators alone, as observers were muted */
 };
 
 /**

@@ -1,105 +1,89 @@
 #include "daemon/access/access.h"
 
-#include "protocol/base/cleanup.h"
+#include "protocol/name.h"
+#include "protocol/os/identity.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-int access_init(
-	struct access *access, const char *library, const char *secret, struct error *reterr)
+int access_init(struct access *access, const char *library, const char *keys, const char *secret,
+	const char *user, struct error *reterr)
 {
 	*access = (struct access){0};
-	return keyring_create(&access->keyring, library, secret, reterr);
+	tickets_init(&access->tickets);
+	snprintf(access->secret, sizeof(access->secret), "%s", secret);
+	snprintf(access->user, sizeof(access->user), "%s", user ? user : "");
+	return keyring_create(&access->keyring, library, keys, reterr);
 }
 
 void access_finish(struct access *access)
 {
 	keyring_destroy(steal_ptr(access->keyring));
+	tickets_finish(&access->tickets);
 }
 
-int access_allow_host(struct access *access, const char *host)
+/* Names of roles are reserved. */
+static void set_name(struct principal *principal, const char *wanted)
 {
-	const unsigned room = sizeof(access->allowed_hosts) / sizeof(access->allowed_hosts[0]);
+	_autofree_ char *name = NULL;
+	bool good = name_normalise(&name, "name", wanted, NULL) == 0 &&
+		name_check("name", name, NULL) == 0 &&
+		(principal->role == UXREC__ROLE__ROLE_MODERATOR ||
+			(strcasecmp(name, "moderator") != 0 && strcasecmp(name, "uxrecd") != 0));
 
-	if (access->allowed_host_count == room || !*host ||
-		strlen(host) >= sizeof(access->allowed_hosts[0]))
-		return -ENOSPC;
-	snprintf(access->allowed_hosts[access->allowed_host_count++],
-		sizeof(access->allowed_hosts[0]), "%s", host);
-	return 0;
+	snprintf(principal->name, sizeof(principal->name), "%s", good ? name : "observer");
 }
 
-/* length of the name in "name:port" or "[v6]:port"; 0 when malformed */
-static size_t name_length(const char *host)
+/*
+ * The prefixes of the digested text differ for identities and names, and a bare token is never digested: no
+ * identity chosen by a client yields a principal of the other kind.
+ */
+static void set_id(const struct access *access, struct principal *principal, const char *identity)
 {
-	const char *end = *host == '[' ? strchr(host, ']') : NULL;
-	size_t length = end ? (size_t)(end - host) + 1 : strcspn(host, ":");
-	const char *port = host + length;
+	char text[300];
 
-	if (*host == '[' && !end)
-		return 0;
-	if (*port == ':' && port[1 + strspn(port + 1, "0123456789")] == '\0')
-		return length;
-	return *port == '\0' ? length : 0;
+	principal->identified = *identity != '\0';
+	if (principal->identified && *access->user) {
+		memcpy(principal->id, access->user, sizeof(principal->id));
+		return;
+	}
+	if (principal->identified)
+		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
+	else
+		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s",
+			access->secret, (int)principal->role, principal->name);
+	keyring_digest(text, principal->id);
 }
 
-static bool is_name(const char *name, const char *host, size_t length)
+static void refuse(struct admission *ret, unsigned code, const char *reason)
 {
-	return strlen(name) == length && strncasecmp(name, host, length) == 0;
+	ret->close_code = code;
+	snprintf(ret->reason, sizeof(ret->reason), "%s", reason);
 }
 
-static bool is_loopback(const char *host, size_t length)
+void access_admit(struct access *access, const Uxrec__Hello *hello, struct admission *ret)
 {
-	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+	struct principal *principal = &ret->principal;
+	enum keyring_status status;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (is_name(names[i], host, length))
-			return true;
-	return false;
-}
-
-static bool is_allowed(const struct access *access, const char *host, size_t length)
-{
-	for (unsigned i = 0; i < access->allowed_host_count; i++)
-		if (is_name(access->allowed_hosts[i], host, length))
-			return true;
-	return false;
-}
-
-bool access_host_is_ours(const struct access *access, const char *host)
-{
-	size_t length = host ? name_length(host) : 0;
-
-	return length > 0 && (is_loopback(host, length) || is_allowed(access, host, length));
-}
-
-/* length of a host without the default port of its scheme */
-static size_t length_without(const char *host, const char *default_port)
-{
-	size_t length = strlen(host), extra = strlen(default_port);
-
-	if (length > extra && strcmp(host + length - extra, default_port) == 0)
-		length -= extra;
-	return length;
-}
-
-static bool same_host(const char *a, const char *b, const char *default_port)
-{
-	size_t length = length_without(a, default_port);
-
-	return length == length_without(b, default_port) && strncasecmp(a, b, length) == 0;
-}
-
-bool access_origin_is_ours(const struct access *access, const char *origin, const char *host)
-{
-	if (!origin)
-		return true;
-	if (!host)
-		return false;
-	if (strncasecmp(origin, "http://", 7) == 0)
-		return same_host(origin + 7, host, ":80");
-	return strncasecmp(origin, "https://", 8) == 0 && same_host(origin + 8, host, ":443") &&
-		is_allowed(access, host, name_length(host));
+	*ret = (struct admission){0};
+	status = keyring_find(access->keyring, hello->token, &principal->role, principal->link);
+	if (status == KEYRING_REVOKED) {
+		refuse(ret, CLOSE_REVOKED, REVOKED_REASON);
+		return;
+	}
+	if (status == KEYRING_UNKNOWN) {
+		principal->role = tickets_redeem(&access->tickets, hello->token);
+		keyring_present(access->keyring, principal->role, ret->key, principal->link);
+	}
+	if (principal->role == UXREC__ROLE__ROLE_UNSPECIFIED) {
+		refuse(ret, CLOSE_BAD_TOKEN, "the link is not valid: ask for the current one");
+	} else if (*hello->identity && !identity_id_is_valid(hello->identity)) {
+		refuse(ret, CLOSE_BAD_RECORD, "an identity is 32 hex digits: 0-9 and a-f");
+	} else {
+		set_name(principal, hello->name);
+		set_id(access, principal, hello->identity);
+		keyring_used(access->keyring, principal->link);
+	}
 }

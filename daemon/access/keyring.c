@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <nettle/hmac.h>
+#include <nettle/sha1.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -479,4 +480,16 @@ int keyring_list(const struct keyring *keyring, Uxrec__LinkList **ret)
 	pthread_mutex_unlock(&locked->lock);
 	*ret = list;
 	return 0;
+}
+
+void keyring_digest(const char *text, char digits[33])
+{
+	unsigned char bytes[SHA1_DIGEST_SIZE];
+	struct sha1_ctx context;
+
+	sha1_init(&context);
+	sha1_update(&context, strlen(text), (const uint8_t *)text);
+	sha1_digest(&context, sizeof(bytes), bytes);
+	for (size_t i = 0; i < 16; i++)
+		snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
 }

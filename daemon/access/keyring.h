@@ -83,3 +83,6 @@ void keyring_on_revoked(struct keyring *keyring, void (*revoked)(void *user), vo
  * @return 0 or -ENOMEM
  */
 int keyring_list(const struct keyring *keyring, Uxrec__LinkList **ret);
+
+/** The first 128 bits of the SHA-1 of a text, in hex digits. */
+void keyring_digest(const char *text, char digits[33]);

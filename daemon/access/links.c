@@ -23,16 +23,16 @@ static int write_file(const char *path, const char *text)
 	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 }
 
-int links_write(const char *path, const char *address, int port, const struct access *access,
+int links_write(const char *path, const char *address, int port, const struct keyring *keyring,
 	struct error *reterr)
 {
 	_autofree_ char *text = NULL;
 	char moderator[KEY_BYTES], observer[KEY_BYTES], reviewer[KEY_BYTES];
 	int r;
 
-	keyring_present(access->keyring, UXREC__ROLE__ROLE_MODERATOR, moderator, NULL);
-	keyring_present(access->keyring, UXREC__ROLE__ROLE_OBSERVER, observer, NULL);
-	keyring_present(access->keyring, UXREC__ROLE__ROLE_REVIEWER, reviewer, NULL);
+	keyring_present(keyring, UXREC__ROLE__ROLE_MODERATOR, moderator, NULL);
+	keyring_present(keyring, UXREC__ROLE__ROLE_OBSERVER, observer, NULL);
+	keyring_present(keyring, UXREC__ROLE__ROLE_REVIEWER, reviewer, NULL);
 	r = asprintf(&text, LINE(PAGE_MODERATE) LINE(PAGE_LIVE) LINE(PAGE_LIBRARY), address, port,
 		moderator, address, port, observer, address, port, reviewer);
 	if (r < 0)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "daemon/access/access.h"
+#include "daemon/access/keyring.h"
 #include "protocol/base/error.h"
 
 /**
@@ -9,5 +9,5 @@
  * @param path  file to replace, with mode 0600; NULL: standard output
  * @return 0, or a negative errno with the reason
  */
-int links_write(const char *path, const char *address, int port, const struct access *access,
+int links_write(const char *path, const char *address, int port, const struct keyring *keyring,
 	struct error *reterr);

@@ -3,15 +3,26 @@
 #include "protocol/base/rate.h"
 #include "protocol/wire.pb-c.h"
 
-/** Who executes a request. Each owner has the handlers of its kinds. */
+#include <stdbool.h>
+
+/** Who executes a request. Each has the handlers of its kinds. */
 enum request_owner {
-	REQUEST_OF_CONNECTION, /* the server, of the connection alone: net/server_peer.c */
-	REQUEST_OF_RECORDER,   /* the owner of the running session: station/station.c */
+	/* in uxrec-server */
+	REQUEST_OF_CONNECTION, /* of the connection alone: net/server_peer.c */
 	REQUEST_OF_LIBRARY,    /* the reader of session files: library/library.c */
 	REQUEST_OF_WORKER,     /* a process of its own: worker/worker_main.c */
-	REQUEST_OF_ACTS,       /* the owner of the session that the act is about: acts/acts.c */
-	REQUEST_OF_COMMAND,    /* the control socket, and no page: station/control.c */
+	/* in the owner of the sessions, uxrecd or uxrec-play */
+	REQUEST_OF_ACCESS,   /* the owner of the links: front/front.c */
+	REQUEST_OF_RECORDER, /* the owner of the running session: station/station.c */
+	REQUEST_OF_WRITER,   /* the writer of session files: acts/acts.c */
+	REQUEST_OF_COMMAND,  /* the control socket, and no page: station/control.c */
 };
+
+/** True when uxrec-server passes these requests on. */
+static inline bool request_is_passed_on(enum request_owner owner)
+{
+	return owner >= REQUEST_OF_ACCESS;
+}
 
 /** How often one connection may send requests of these kinds. */
 enum request_rate {

@@ -1,7 +1,7 @@
 #include "daemon/acts/acts.h"
 
 #include "daemon/acts/act_policy.h"
-#include "daemon/net/worker.h"
+#include "daemon/peers/worker.h"
 #include "daemon/record/session_log.h"
 #include "protocol/acts/act.h"
 #include "protocol/acts/act_check.h"
@@ -26,7 +26,7 @@ struct open_log {
 struct acts {
 	const char *folder;
 	struct live *live;
-	struct server *server;
+	const struct outlet *outlet;
 	struct worker *running, *recorded; /* no `running` without `live` */
 	struct open_log open[OPEN_LOGS];   /* of the thread `recorded` */
 };
@@ -40,7 +40,7 @@ static void announce(struct acts *acts, const char *session, const Uxrec__Act *a
 
 	stored.session = (char *)session;
 	stored.act = (Uxrec__Act *)act;
-	server_broadcast(acts->server, session, &stored.base);
+	outlet_broadcast(acts->outlet, &(struct audience){.session = session}, &stored.base);
 }
 
 static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *act)
@@ -49,7 +49,7 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 
 	stored.session = job->message->put_act->session;
 	stored.act = (Uxrec__Act *)act;
-	server_answer(acts->server, job->peer, job->message->request, &stored.base);
+	outlet_answer(acts->outlet, job->peer, job->message->request, &stored.base);
 }
 
 /* After a withdrawal only moderators add acts: corrections and removals. */
@@ -156,7 +156,7 @@ static int put(struct acts *acts, const struct job *job, const struct act_sessio
 
 static void refuse(struct acts *acts, const struct job *job, int r, const struct error *error)
 {
-	server_fail(acts->server, job->peer, job->message->request, r, error->text);
+	outlet_fail(acts->outlet, job->peer, job->message->request, r, error->text);
 }
 
 /* ---- the running session ---- */
@@ -164,7 +164,7 @@ static void refuse(struct acts *acts, const struct job *job, int r, const struct
 /* The session has ended since: store the act like those of others. */
 static void forward(struct acts *acts, struct job *job)
 {
-	jobs_submit(worker_jobs(acts->recorded), acts->server, job->peer, steal_ptr(job->message));
+	jobs_submit(worker_jobs(acts->recorded), acts->outlet, job->peer, steal_ptr(job->message));
 }
 
 static bool work_running(void *user, struct job *job)
@@ -281,17 +281,17 @@ void acts_handle(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *mes
 	bool running = acts->live && live_is(acts->live, message->put_act->session);
 
 	if (message->put_act->act) {
-		jobs_submit(worker_jobs(running ? acts->running : acts->recorded), acts->server,
+		jobs_submit(worker_jobs(running ? acts->running : acts->recorded), acts->outlet,
 			peer, message);
 		return;
 	}
-	server_fail(acts->server, peer, message->request, -EINVAL, "an act is missing");
+	outlet_fail(acts->outlet, peer, message->request, -EINVAL, "an act is missing");
 	uxrec__client_message__free_unpacked(message, NULL);
 }
 
-void acts_set_server(struct acts *acts, struct server *server)
+void acts_set_outlet(struct acts *acts, const struct outlet *outlet)
 {
-	acts->server = server;
+	acts->outlet = outlet;
 }
 
 int acts_create(struct acts **ret, const char *folder, struct live *live, struct error *reterr)

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "daemon/net/jobs.h"
-#include "daemon/net/server.h"
+#include "daemon/peers/jobs.h"
+#include "daemon/peers/outlet.h"
 #include "daemon/record/live.h"
 
 /**
@@ -28,8 +28,8 @@ struct act_session {
  */
 int acts_create(struct acts **ret, const char *folder, struct live *live, struct error *reterr);
 
-/** Set the server for answers. Call before any act. */
-void acts_set_server(struct acts *acts, struct server *server);
+/** Set the outlet for answers. Call before any act. */
+void acts_set_outlet(struct acts *acts, const struct outlet *outlet);
 
 /** Store the act of a PutAct asynchronously, and answer; takes over the message. Any thread; never blocks. */
 void acts_handle(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message);

@@ -1,17 +1,17 @@
 #pragma once
 
 #include "daemon/library/library.h"
-#include "daemon/net/jobs.h"
-#include "daemon/net/worker.h"
+#include "daemon/peers/jobs.h"
+#include "daemon/peers/worker.h"
+#include "protocol/base/queue.h"
 #include "replay/export/way_out.h"
 #include "replay/session/session.h"
 
 /*
  * Modules of the library, all on its thread unless noted:
- *   library.c           the thread, requests and their answers, deletion
+ *   library.c   the thread, requests and their answers
  *   sessions.c  open sessions and their consent gate
  *   reading.c   messages of a session for a player
- *   studies.c   the folders of studies; main thread too
  */
 
 #define OPEN_LIMIT 8
@@ -27,13 +27,16 @@ struct open_session {
 struct reading;
 
 struct library {
-	char *folder, *studies, *examples;
-	struct live *live;
-	struct server *server;
-	const char *worker_program; /* of REQUEST_OF_WORKER; NULL: none */
-	struct worker *worker;      /* waits for the processes that do it */
-	struct worker *reader;      /* its thread owns the fields below, except `acts` */
-	struct acts *acts;
+	char *folder;
+	struct studies studies;
+	struct stream *stream;
+	const struct outlet *outlet;
+	const char *worker_program;                   /* of REQUEST_OF_WORKER; NULL: none */
+	void (*end_worker)(void *user, pid_t worker); /* as of struct work */
+	void *end_user;
+	struct worker *worker;   /* waits for the processes that do it */
+	struct worker *reader;   /* its thread owns the fields below */
+	struct queue *forgotten; /* sessions that are being deleted */
 	struct lists *lists;
 	struct open_session open[OPEN_LIMIT];
 	struct reading *readings;
@@ -82,7 +85,3 @@ void library_fail_readings(struct library *library, const struct peer *peer, con
 
 /** End all reads without an answer. */
 void library_end_readings(struct library *library);
-
-/* ---- studies.c ---- */
-
-int library_list_studies(struct library *library, const struct job *job, struct error *reterr);

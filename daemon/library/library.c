@@ -7,11 +7,11 @@
 #include "daemon/worker/work.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
-#include "replay/session/delete.h"
 #include "replay/session/timeline.h"
 #include "replay/session/transcript.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Limits of a request that a worker process does. */
@@ -24,12 +24,12 @@
 void library_send_answer(
 	struct library *library, const struct job *job, const ProtobufCMessage *body)
 {
-	server_answer(library->server, job->peer, job->message->request, body);
+	outlet_answer(library->outlet, job->peer, job->message->request, body);
 }
 
 static void mark_live(struct library *library, Uxrec__SessionSummary *summary)
 {
-	if (library->live && live_is(library->live, summary->session))
+	if (stream_is(library->stream, summary->session))
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
 }
 
@@ -50,7 +50,7 @@ static void send_declarations(
 			packet_create_record(&packet, MCAP_CHANNEL,
 				record.data + MCAP_RECORD_HEADER_BYTES,
 				record.size_bytes - MCAP_RECORD_HEADER_BYTES) == 0)
-			server_send(library->server, peer, packet);
+			outlet_send(library->outlet, peer, packet);
 	}
 }
 
@@ -117,109 +117,51 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 	return r;
 }
 
-/* ---- transcripts ---- */
-
-/* @param stored  faults of a transcript just stored; NULL: none was stored */
-static int answer_transcript(struct library *library, const struct job *job,
-	const struct session *session, const struct vtt_faults *stored, struct error *reterr)
+static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
 {
-	_destroy_(vtt) struct vtt *vtt = NULL;
 	Uxrec__Transcript *transcript;
-	struct vtt_faults faults = {0};
-	int64_t begin_ns = 0, end_ns;
-	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
-				: error_set(reterr, -EBADMSG, "%s", session->error.text);
+	struct open_session *open;
+	int r = library_open_for(library, job, job->message->get_transcript->session,
+		WAY_OUT_TRANSCRIPT, &open, reterr);
 
-	if (r < 0 && r != -ENOENT)
+	if (r == 0)
+		r = transcript_describe(&transcript, open->session, NULL, reterr);
+	if (r < 0)
 		return r;
-	session_span(session, &begin_ns, &end_ns);
-	transcript = transcript_to_message(
-		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
-	if (!transcript)
-		return error_set(reterr, -ENOMEM, "out of memory");
 	library_send_answer(library, job, &transcript->base);
 	uxrec__transcript__free_unpacked(transcript, NULL);
 	return 0;
 }
 
-static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
-{
-	struct open_session *open;
-	int r = library_open_for(library, job, job->message->get_transcript->session,
-		WAY_OUT_TRANSCRIPT, &open, reterr);
+/* ---- deleted sessions ---- */
 
-	return r < 0 ? r : answer_transcript(library, job, open->session, NULL, reterr);
+struct forgotten {
+	char session[21];
+};
+
+void library_forget(struct library *library, const char *session)
+{
+	struct forgotten *forgotten = calloc(1, sizeof(*forgotten));
+
+	if (!forgotten)
+		return;
+	snprintf(forgotten->session, sizeof(forgotten->session), "%s", session);
+	if (queue_push(library->forgotten, forgotten, 1, true) < 0)
+		free(forgotten);
+	worker_wake(library->reader);
 }
 
-static int put_transcript(struct library *library, const struct job *job, struct error *reterr)
+/* Reads in progress fail: the files are gone. */
+static void forget_sessions(struct library *library)
 {
-	const Uxrec__PutTranscript *put = job->message->put_transcript;
-	_destroy_(vtt) struct vtt *vtt = NULL;
-	struct vtt_faults faults = {0};
-	struct open_session *open;
-	/* removing it is not an export */
-	enum way_out way = *put->vtt ? WAY_OUT_TRANSCRIPT : WAY_OUT_KEEPING;
-	int r = library_open_for(library, job, put->session, way, &open, reterr);
+	struct forgotten *forgotten;
 
-	if (r < 0)
-		return r;
-	if (!*put->vtt) {
-		r = transcript_remove(open->session->folder, reterr);
-	} else {
-		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", &faults, reterr);
-		if (r == 0)
-			r = transcript_store(open->session->folder, vtt, true, reterr);
+	while ((forgotten = queue_pop(library->forgotten, 0))) {
+		library_fail_readings(
+			library, NULL, forgotten->session, -ENOENT, "the session was deleted");
+		library_close_sessions(library, forgotten->session);
+		free(forgotten);
 	}
-	return r < 0 ? r : answer_transcript(library, job, open->session, &faults, reterr);
-}
-
-/* ---- deletion ---- */
-
-/* @return 0 when the label names a participant of the session, or its id when it has none; or -EINVAL */
-static int check_label(const struct session *session, const char *label, struct error *reterr)
-{
-	const Uxrec__SessionInfo *info = session_info(session);
-	size_t count = info ? info->n_participants : 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(info->participants[i], label) == 0)
-			return 0;
-	if (count == 0 && strcmp(session->id, label) == 0)
-		return 0;
-	return error_set(reterr, -EINVAL, "that is not the %s of the session: nothing was deleted",
-		count ? "participant" : "id");
-}
-
-static int delete_session(struct library *library, const struct job *job, struct error *reterr)
-{
-	const Uxrec__DeleteSession *asked = job->message->delete_session;
-	_folder_unref_ struct folder *folder = NULL;
-	Uxrec__Done done = UXREC__DONE__INIT;
-	struct folder_removed removed;
-	struct open_session *open;
-	int r;
-
-	if (library->live && live_is(library->live, asked->session))
-		return error_set(reterr, -EBUSY, "the session is being recorded: end it first");
-	r = library_open_session(library, asked->session, &open, reterr);
-	if (r == 0)
-		r = check_label(open->session, asked->label, reterr);
-	if (r == 0)
-		r = folder_open_linked(&folder, library->folder, reterr);
-	if (r < 0)
-		return r;
-	/* reads in progress fail: the files are gone */
-	library_fail_readings(library, NULL, asked->session, -ENOENT, "the session was deleted");
-	library_close_sessions(library, asked->session);
-	r = session_delete(folder, asked->session, &removed, reterr);
-	log_info("session %s: deleted by %s: %u files%s", asked->session,
-		text_quote(job->peer->principal.name).text, removed.files,
-		r < 0 ? ", but not all of it" : "");
-	if (r < 0)
-		return r;
-	done.session = asked->session;
-	library_send_answer(library, job, &done.base);
-	return 0;
 }
 
 /* ---- the thread ---- */
@@ -232,18 +174,24 @@ static int begin_list(struct library *library, const struct job *job, struct err
 		job->message->list_sessions->parts, reterr);
 }
 
+static int list_studies(struct library *library, const struct job *job, struct error *reterr)
+{
+	(void)reterr;
+	outlet_send(library->outlet, job->peer,
+		studies_reply(&library->studies, job->message->request));
+	return 0;
+}
+
 #define HANDLER(name) [UXREC__CLIENT_MESSAGE__BODY_##name]
 
 /* of the kinds that requests[] has for the library */
 static handler_fn *const handlers[] = {
 	HANDLER(LIST_SESSIONS) = begin_list,
-	HANDLER(LIST_STUDIES) = library_list_studies,
+	HANDLER(LIST_STUDIES) = list_studies,
 	HANDLER(OPEN_SESSION) = answer_open,
 	HANDLER(READ) = library_begin_reading,
 	HANDLER(GET_TIMELINE) = answer_timeline,
 	HANDLER(GET_TRANSCRIPT) = get_transcript,
-	HANDLER(PUT_TRANSCRIPT) = put_transcript,
-	HANDLER(DELETE_SESSION) = delete_session,
 };
 
 static int do_job(struct library *library, const struct job *job, struct error *reterr)
@@ -260,10 +208,12 @@ static bool work(void *user, struct job *job)
 {
 	struct library *library = user;
 	struct error error = {"the request failed"};
-	int r = job && !job->peer->closed ? do_job(library, job, &error) : 0;
+	int r;
 
+	forget_sessions(library);
+	r = job && !job->peer->closed ? do_job(library, job, &error) : 0;
 	if (r < 0)
-		server_fail(library->server, job->peer, job->message->request, r, error.text);
+		outlet_fail(library->outlet, job->peer, job->message->request, r, error.text);
 	library_continue_reading(library);
 	return lists_step(library->lists);
 }
@@ -288,7 +238,7 @@ static void send_progress(void *user, struct packet *record)
 {
 	const struct watched *watched = user;
 
-	server_send(watched->library->server, watched->job->peer, record);
+	outlet_send(watched->library->outlet, watched->job->peer, record);
 }
 
 static int run_worker(
@@ -304,6 +254,8 @@ static int run_worker(
 		.cpu_s = WORK_S,
 		.wall_s = 2 * WORK_S,
 		.answer_bytes = WORK_ANSWER_BYTES,
+		.end = library->end_worker,
+		.user = library->end_user,
 	};
 
 	if (is_cancelled(&watched))
@@ -329,9 +281,9 @@ static bool do_work(void *user, struct job *job)
 			text_quote(job->message->export_session->session).text,
 			text_quote(job->peer->principal.name).text);
 	if (r == 0)
-		server_send(library->server, job->peer, answer);
+		outlet_send(library->outlet, job->peer, answer);
 	else
-		server_fail(library->server, job->peer, job->message->request, r, error.text);
+		outlet_fail(library->outlet, job->peer, job->message->request, r, error.text);
 	if (r < 0 && r != -ECANCELED)
 		log_warning("library: work for %s: %s", text_quote(job->peer->principal.name).text,
 			error.text);
@@ -342,17 +294,8 @@ void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMes
 {
 	enum request_owner owner = request_kind(message->body_case)->owner;
 
-	if (owner == REQUEST_OF_ACTS)
-		acts_handle(library->acts, peer, message);
-	else
-		jobs_submit(
-			worker_jobs(owner == REQUEST_OF_WORKER ? library->worker : library->reader),
-			library->server, peer, message);
-}
-
-struct acts *library_acts(struct library *library)
-{
-	return library->acts;
+	jobs_submit(worker_jobs(owner == REQUEST_OF_WORKER ? library->worker : library->reader),
+		library->outlet, peer, message);
 }
 
 void library_wake(struct library *library)
@@ -360,20 +303,22 @@ void library_wake(struct library *library)
 	worker_wake(library->reader);
 }
 
-void library_set_worker(struct library *library, const char *program)
+void library_set_worker(struct library *library, const char *program,
+	void (*end)(void *user, pid_t worker), void *user)
 {
 	library->worker_program = program;
+	library->end_worker = end;
+	library->end_user = user;
 }
 
-void library_set_server(struct library *library, struct server *server)
+void library_set_outlet(struct library *library, const struct outlet *outlet)
 {
-	library->server = server;
-	lists_set_server(library->lists, server);
-	acts_set_server(library->acts, server);
+	library->outlet = outlet;
+	lists_set_outlet(library->lists, outlet);
 }
 
-int library_create(struct library **ret, const char *folder, const char *studies,
-	const char *examples, struct live *live, struct error *reterr)
+int library_create(struct library **ret, const char *folder, const struct studies *studies,
+	struct stream *stream, struct error *reterr)
 {
 	_destroy_(library) struct library *library = calloc(1, sizeof(*library));
 	int r;
@@ -381,14 +326,13 @@ int library_create(struct library **ret, const char *folder, const char *studies
 	if (!library)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	library->folder = strdup(folder);
-	library->studies = studies ? strdup(studies) : NULL;
-	library->examples = examples ? strdup(examples) : NULL;
-	library->live = live;
-	if (!library->folder || lists_create(&library->lists, library->folder, live) < 0)
+	library->studies = *studies;
+	library->stream = stream;
+	if (!library->folder || queue_create(&library->forgotten, SIZE_MAX, false) < 0 ||
+		lists_create(&library->lists, library->folder, stream) < 0)
 		return error_set(reterr, -ENOMEM, "out of memory");
-	r = acts_create(&library->acts, library->folder, live, reterr);
-	if (r == 0)
-		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
+	queue_set_drop(library->forgotten, free);
+	r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
 	if (r == 0)
 		r = worker_create(&library->worker, "uxrec-work", do_work, library, reterr);
 	if (r < 0)
@@ -404,8 +348,6 @@ int library_stop(struct library *library, int64_t deadline_ns)
 	if (!library)
 		return 0;
 	r = worker_stop(library->worker, deadline_ns);
-	if (r == 0)
-		r = acts_stop(library->acts, deadline_ns);
 	return r < 0 ? r : worker_stop(library->reader, deadline_ns);
 }
 
@@ -415,12 +357,10 @@ void library_destroy(struct library *library)
 		return;
 	worker_destroy(library->worker);
 	worker_destroy(library->reader);
-	acts_destroy(library->acts);
 	library_end_readings(library);
 	library_close_sessions(library, NULL);
 	lists_destroy(library->lists);
+	queue_destroy(library->forgotten);
 	free(library->folder);
-	free(library->studies);
-	free(library->examples);
 	free(library);
 }

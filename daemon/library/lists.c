@@ -37,22 +37,22 @@ struct list {
 
 struct lists {
 	const char *folder;
-	struct live *live;
-	struct server *server;
+	struct stream *stream;
+	const struct outlet *outlet;
 	struct summaries *summaries;
 	struct session_ids ids;
 	struct list *first, **end; /* the first list is served next */
 	struct list *gathered;     /* the one list collected into a single message */
 };
 
-int lists_create(struct lists **ret, const char *folder, struct live *live)
+int lists_create(struct lists **ret, const char *folder, struct stream *stream)
 {
 	_destroy_(lists) struct lists *lists = calloc(1, sizeof(*lists));
 
 	if (!lists)
 		return -ENOMEM;
 	lists->folder = folder;
-	lists->live = live;
+	lists->stream = stream;
 	lists->end = &lists->first;
 	if (summaries_create(&lists->summaries) < 0)
 		return -ENOMEM;
@@ -60,9 +60,9 @@ int lists_create(struct lists **ret, const char *folder, struct live *live)
 	return 0;
 }
 
-void lists_set_server(struct lists *lists, struct server *server)
+void lists_set_outlet(struct lists *lists, const struct outlet *outlet)
 {
-	lists->server = server;
+	lists->outlet = outlet;
 }
 
 static void append_list(struct lists *lists, struct list *list)
@@ -167,7 +167,7 @@ static bool summarise(struct lists *lists, const char *id, bool live, struct buf
 /* @return the packed summary, in @p packed or in the cache; no data when out of memory */
 static struct view find_summary(struct lists *lists, const char *id, struct buf *packed)
 {
-	bool live = lists->live && live_is(lists->live, id), settled;
+	bool live = stream_is(lists->stream, id), settled;
 	uint64_t stamp;
 	struct view found = {0};
 
@@ -237,7 +237,7 @@ static int send_part(struct lists *lists, struct list *list, bool more)
 	r = packet_create_record(&packet, MCAP_PRIVATE, list->body.data, list->body.size_bytes);
 	buf_finish(&list->body);
 	if (r == 0)
-		server_send(lists->server, list->peer, packet);
+		outlet_send(lists->outlet, list->peer, packet);
 	return r;
 }
 
@@ -330,7 +330,7 @@ static bool restart_list(struct lists *lists, struct list *list)
 	session_order_finish(&list->order);
 	r = read_ids(lists, &error);
 	if (r < 0)
-		server_fail(lists->server, list->peer, list->request, r, error.text);
+		outlet_fail(lists->outlet, list->peer, list->request, r, error.text);
 	return r == 0;
 }
 
@@ -348,7 +348,7 @@ bool lists_step(struct lists *lists)
 	if (!list->peer->closed)
 		r = continue_list(lists, list, &error);
 	if (r < 0)
-		server_fail(lists->server, list->peer, list->request, r, error.text);
+		outlet_fail(lists->outlet, list->peer, list->request, r, error.text);
 	if (r != 0) {
 		buf_finish(&list->body);
 		if (lists->gathered == list)
@@ -373,7 +373,7 @@ int lists_begin(
 		list = list->next;
 	if (list) {
 		if (list->again)
-			server_fail(lists->server, peer, list->again_request, -ECANCELED,
+			outlet_fail(lists->outlet, peer, list->again_request, -ECANCELED,
 				"replaced by a newer request");
 		list->again = true;
 		list->again_request = request;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "daemon/net/server.h"
-#include "daemon/record/live.h"
+#include "daemon/peers/outlet.h"
+#include "daemon/stream/stream.h"
 
 /**
  * Answers to ListSessions, made incrementally: sessions are opened one by one and closed at once, and a list in
@@ -14,15 +14,15 @@ struct lists;
 /**
  * @param ret     set on success; free with lists_destroy()
  * @param folder  of the sessions; must outlive the lists
- * @param live    NULL: this program is not recording
+ * @param stream  the running session; NULL: none ever
  * @return 0 or -ENOMEM
  */
-int lists_create(struct lists **ret, const char *folder, struct live *live);
+int lists_create(struct lists **ret, const char *folder, struct stream *stream);
 void lists_destroy(struct lists *lists);
 DEFINE_DESTROY(lists);
 
-/** Set the server for answers. Call before any list. */
-void lists_set_server(struct lists *lists, struct server *server);
+/** Set the outlet for answers. Call before any list. */
+void lists_set_outlet(struct lists *lists, const struct outlet *outlet);
 
 /**
  * Start a list for a peer. A list in progress for the same peer is finished first; of the requests waiting for

@@ -45,7 +45,7 @@ static void send_message(
 	if (packet_create_record(&packet, MCAP_MESSAGE,
 		    message->record.data + MCAP_RECORD_HEADER_BYTES,
 		    message->record.size_bytes - MCAP_RECORD_HEADER_BYTES) == 0)
-		server_send(library->server, peer, packet);
+		outlet_send(library->outlet, peer, packet);
 }
 
 /* Send the pointer shapes that messages from a time on may refer to. */
@@ -186,7 +186,7 @@ static bool continue_reading(struct library *library, struct reading *reading)
 	if (peer->queued_bytes >= AHEAD_BYTES)
 		return false;
 	if (library_gate_session(library, reading->open, peer, WAY_OUT_REPLAY, &error) < 0) {
-		server_fail(library->server, peer, reading->request, -EACCES, error.text);
+		outlet_fail(library->outlet, peer, reading->request, -EACCES, error.text);
 		return true;
 	}
 	while (!peer->closed && peer->queued_bytes < AHEAD_BYTES) {
@@ -201,12 +201,12 @@ static bool continue_reading(struct library *library, struct reading *reading)
 	if (r > 0)
 		return false;
 	if (r < 0) {
-		server_fail(library->server, peer, reading->request, r,
+		outlet_fail(library->outlet, peer, reading->request, r,
 			"the session cannot be read any further");
 		return true;
 	}
 	done.to_ns = reading->to_ns;
-	server_answer(library->server, peer, reading->request, &done.base);
+	outlet_answer(library->outlet, peer, reading->request, &done.base);
 	return true;
 }
 
@@ -230,7 +230,7 @@ void library_fail_readings(struct library *library, const struct peer *peer, con
 			link = &reading->next;
 			continue;
 		}
-		server_fail(library->server, reading->peer, reading->request, reason, why);
+		outlet_fail(library->outlet, reading->peer, reading->request, reason, why);
 		end_reading(link);
 	}
 }

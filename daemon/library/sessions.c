@@ -32,7 +32,7 @@ static struct open_session *find_place(struct library *library)
 int library_open_session(
 	struct library *library, const char *id, struct open_session **ret, struct error *reterr)
 {
-	bool growing = library->live && live_is(library->live, id);
+	bool growing = stream_is(library->stream, id);
 	struct open_session *place = NULL;
 	int r;
 
@@ -70,8 +70,8 @@ int library_gate_session(struct library *library, struct open_session *open,
 	size_t count = 0;
 	int r = session_refresh(session);
 
-	if (r == 0 && library->live && peer->principal.role != UXREC__ROLE__ROLE_MODERATOR)
-		r = live_copy_muted(library->live, session->id, &muted, &count);
+	if (r == 0 && peer->principal.role != UXREC__ROLE__ROLE_MODERATOR)
+		r = stream_copy_muted(library->stream, session->id, &muted, &count);
 	if (r < 0)
 		return error_set(
 			reterr, r, "the session's consent cannot be read: %s", strerror(-r));

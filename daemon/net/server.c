@@ -1,11 +1,8 @@
 #include "daemon/net/server_internal.h"
-#include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"
-#include "protocol/reply.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
@@ -39,15 +36,6 @@ struct loop {
 	lws_sorted_usec_list_t timer;
 };
 
-/* packet for one peer or a broadcast */
-struct delivery {
-	struct peer *peer; /* NULL: a broadcast */
-	char session[21];  /* of a broadcast; "": all */
-	Uxrec__Role role;  /* of a broadcast; ROLE_UNSPECIFIED: all */
-	unsigned kind;
-	struct packet *packet;
-};
-
 static struct server *server_of(struct lws *wsi)
 {
 	return lws_context_user(lws_get_context(wsi));
@@ -60,10 +48,10 @@ void server_wake(struct server *server)
 	lws_cancel_service(server->context);
 }
 
-void server_check_links(struct server *server)
+void server_check(struct server *server)
 {
-	server->links_revoked = true;
-	lws_cancel_service(server->context);
+	server->checked = true;
+	server_wake(server);
 }
 
 static void drop_delivery(void *item)
@@ -72,112 +60,110 @@ static void drop_delivery(void *item)
 
 	peer_unref(delivery->peer);
 	packet_unref(delivery->packet);
+	free(delivery->admission);
 	free(delivery);
 }
 
-static void deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
-	struct packet *packet, unsigned kind)
+/* Takes over the delivery and what it holds; NULL is allowed. */
+static void deliver(struct server *server, struct delivery *delivery)
+{
+	size_t cost = delivery && delivery->packet ? packet_cost(delivery->packet) : 0;
+
+	if (!delivery)
+		return;
+	server->queued_bytes += cost;
+	if (delivery->peer)
+		delivery->peer->queued_bytes += cost;
+	if (queue_push(server->deliveries, delivery, 0, true) < 0) {
+		server->queued_bytes -= cost;
+		if (delivery->peer)
+			delivery->peer->queued_bytes -= cost;
+		drop_delivery(delivery);
+	}
+	server_wake(server);
+}
+
+/* Takes over the packet. @return NULL without memory */
+static struct delivery *delivery_create(struct packet *packet, unsigned kind)
 {
 	struct delivery *delivery = calloc(1, sizeof(*delivery));
 
 	if (!delivery) {
 		packet_unref(packet);
-		return;
+		return NULL;
 	}
-	delivery->packet = packet_ref(packet);
+	delivery->packet = packet;
 	delivery->kind = kind;
-	delivery->role = role;
-	server->queued_bytes += packet_cost(packet);
-	if (peer) {
-		delivery->peer = peer_ref(peer);
-		peer->queued_bytes += packet_cost(packet);
-	}
-	snprintf(delivery->session, sizeof(delivery->session), "%s", session ? session : "");
-	if (queue_push(server->deliveries, delivery, 0, true) < 0) {
-		server->queued_bytes -= packet_cost(packet);
-		if (peer)
-			peer->queued_bytes -= packet_cost(packet);
-		drop_delivery(delivery);
-	}
-	packet_unref(packet);
-	server_wake(server);
+	return delivery;
 }
 
-void server_send_newest(
-	struct server *server, struct peer *peer, struct packet *packet, unsigned kind)
+static void send_to_peer(void *user, struct peer *peer, struct packet *packet, unsigned kind)
 {
+	struct server *server = user;
+	struct delivery *delivery;
+
 	if (!peer->closed && server->queued_bytes > DELIVERIES_LIMIT_BYTES) {
 		peer->overflowed = true;
 		server_wake(server);
 	}
-	if (peer->closed || peer->overflowed)
+	if (peer->closed || peer->overflowed) {
 		packet_unref(packet);
-	else
-		deliver(server, peer, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet, kind);
+		return;
+	}
+	delivery = delivery_create(packet, kind);
+	if (delivery) {
+		delivery->connection = peer->number;
+		delivery->peer = peer_ref(peer);
+	}
+	deliver(server, delivery);
 }
 
-void server_send(struct server *server, struct peer *peer, struct packet *packet)
+static void broadcast(
+	void *user, const struct audience *audience, struct packet *packet, unsigned kind)
 {
-	server_send_newest(server, peer, packet, 0);
+	struct server *server = user;
+	struct delivery *delivery = delivery_create(packet, kind);
+
+	if (delivery) {
+		snprintf(delivery->session, sizeof(delivery->session), "%s",
+			audience->session ? audience->session : "");
+		delivery->roles = audience->roles;
+	}
+	deliver(server, delivery);
 }
 
-void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
+const struct outlet *server_outlet(struct server *server)
 {
-	struct packet *packet = reply_packet(request, body);
-
-	if (packet)
-		server_send(server, peer, packet);
+	return &server->outlet;
 }
 
-void server_fail(
-	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
+void server_send_to(
+	struct server *server, uint64_t connection, struct packet *packet, unsigned kind)
 {
-	struct packet *packet = reply_failure(request, r, text);
+	struct delivery *delivery = delivery_create(packet, kind);
 
-	if (packet)
-		server_send(server, peer, packet);
+	if (delivery)
+		delivery->connection = connection;
+	deliver(server, delivery);
 }
 
-void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
+void server_admit(struct server *server, uint64_t connection, const struct admission *admission)
 {
-	struct packet *packet = server->peers > 0 ? reply_packet(0, body) : NULL;
+	struct delivery *delivery = delivery_create(NULL, 0);
 
-	if (packet)
-		deliver(server, NULL, session, UXREC__ROLE__ROLE_UNSPECIFIED, packet, 0);
-}
-
-void server_broadcast_moderators(struct server *server, const ProtobufCMessage *body)
-{
-	struct packet *packet = server->peers > 0 ? reply_packet(0, body) : NULL;
-
-	if (packet)
-		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_MODERATOR, packet, 0);
-}
-
-void server_broadcast_status(struct server *server, struct packet *packet)
-{
-	if (server->peers > 0)
-		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet,
-			KIND_STATUS_BROADCAST);
-	else
-		packet_unref(packet);
-}
-
-unsigned server_peers(const struct server *server)
-{
-	return server->peers;
+	if (!delivery)
+		return;
+	delivery->connection = connection;
+	delivery->admission = malloc(sizeof(*admission));
+	if (delivery->admission)
+		*delivery->admission = *admission;
+	deliver(server, delivery);
 }
 
 void server_on_drained(struct server *server, void (*drained)(void *user), void *user)
 {
 	server->drained = drained;
 	server->drained_user = user;
-}
-
-int server_port(const struct server *server)
-{
-	return server->port;
 }
 
 /* ---- transport ---- */
@@ -240,15 +226,6 @@ void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
 		accept[0] = '\0';
 }
 
-void transport_digest(const char *text, char digits[33])
-{
-	unsigned char digest[20];
-
-	lws_SHA1((unsigned char *)text, strlen(text), digest);
-	for (size_t i = 0; i < 16; i++)
-		snprintf(digits + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* ---- connections ---- */
 
 static void tick(lws_sorted_usec_list_t *timer);
@@ -267,8 +244,11 @@ static void client_opened(struct server *server, struct client *client, struct l
 	int low_water = 65536, on = 1, fd = lws_get_socket_fd(wsi);
 	int64_t now_ns = clock_now_ns();
 
-	*client = (struct client){
-		.wsi = wsi, .since_ns = now_ns, .received_ns = now_ns, .moved_ns = now_ns};
+	*client = (struct client){.wsi = wsi,
+		.number = ++server->connections,
+		.since_ns = now_ns,
+		.received_ns = now_ns,
+		.moved_ns = now_ns};
 	while (*link)
 		link = &(*link)->next;
 	*link = client;
@@ -316,6 +296,7 @@ static int received(struct server *server, struct client *client, unsigned char 
 		return buf_error(&client->input) < 0 ? -1 : http_receive(server, client);
 	case CLIENT_SILENT:
 	case CLIENT_PEER: return frames_receive(server, client, data, size);
+	case CLIENT_ASKED:
 	case CLIENT_QUEUED: break;
 	default: return -1;
 	}
@@ -339,15 +320,29 @@ static int writable(struct server *server, struct client *client)
 	return r;
 }
 
+static void decide(struct server *server, uint64_t connection, const struct admission *admission)
+{
+	struct client *client = server->clients;
+
+	while (client && client->number != connection)
+		client = client->next;
+	if (client && peer_decide(server, client, admission) < 0)
+		transport_kill(client);
+}
+
 static void woken(struct server *server)
 {
 	struct delivery *delivery;
 
-	if (server->links_revoked)
-		peers_check_links(server);
+	if (server->checked) {
+		server->checked = false;
+		server->options.alive(server->options.user);
+	}
 	while ((delivery = queue_pop(server->deliveries, 0))) {
-		peer_deliver(server, delivery->peer, delivery->session, delivery->role,
-			delivery->packet, delivery->kind);
+		if (delivery->packet)
+			peer_deliver(server, delivery);
+		else if (delivery->admission)
+			decide(server, delivery->connection, delivery->admission);
 		drop_delivery(delivery);
 	}
 	places_bound_memory(server);
@@ -470,33 +465,6 @@ static void *server_thread(void *user)
 	return NULL;
 }
 
-/* @return a listening socket; sets the port, which may have been 0 for any free one */
-static int open_socket(struct server *server, struct error *reterr)
-{
-	const char *address = server->options.address;
-	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)server->options.port)};
-	_autoclose_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	socklen_t size = sizeof(at);
-	int on = 1;
-
-	if (inet_pton(AF_INET, address, &at.sin_addr) != 1)
-		return error_set(reterr, -EINVAL,
-			"'%s' is not an IPv4 address to listen on; 127.0.0.1 is the usual one",
-			text_quote(address).text);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-		bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0 ||
-		getsockname(fd, (struct sockaddr *)&at, &size) < 0)
-		return error_set(reterr, -errno, "cannot listen on %s:%d: %s", address,
-			server->options.port,
-			errno == EADDRINUSE
-				? "the port is in use by another program; choose another "
-				  "with --listen"
-				: strerror(errno));
-	server->port = ntohs(at.sin_port);
-	return steal_fd(&fd);
-}
-
 /* @return 0 or -errno; libwebsockets owns the socket in any case */
 static int create_context(struct server *server, int fd, struct error *reterr)
 {
@@ -536,7 +504,7 @@ static unsigned count_descriptors(void)
 int server_create(struct server **ret, const struct server_options *options, struct error *reterr)
 {
 	_destroy_(server) struct server *server = calloc(1, sizeof(struct loop));
-	_autoclose_ int fd = -1;
+	_autoclose_ int fd = options->listening;
 	int r;
 
 	if (!server)
@@ -550,12 +518,7 @@ int server_create(struct server **ret, const struct server_options *options, str
 	if (r < 0)
 		return r;
 	server->descriptors = count_descriptors();
-	r = io_random_hex(server->run, 16);
-	if (r < 0)
-		return error_set(reterr, r, "cannot get random numbers");
-	fd = open_socket(server, reterr);
-	if (fd < 0)
-		return fd;
+	server->outlet = (struct outlet){send_to_peer, broadcast, server};
 	r = create_context(server, steal_fd(&fd), reterr);
 	if (r < 0)
 		return r;

@@ -166,7 +166,7 @@ int frames_receive(
 		data += used;
 		size -= (size_t)used;
 	}
-	if (client->throttled || client->state == CLIENT_QUEUED)
+	if (client->throttled || client->state == CLIENT_ASKED || client->state == CLIENT_QUEUED)
 		buf_put(&client->input, data, size);
 	return buf_error(&client->input) < 0 ? -1 : 0;
 }

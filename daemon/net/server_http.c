@@ -57,13 +57,13 @@ static void begin_websocket(
 
 static int answer(struct server *server, struct client *client, const struct http_request *request)
 {
-	const struct access *access = server->options.access;
+	const struct hosts *hosts = server->options.hosts;
 	const char *host = request->has_host ? request->host : NULL;
 	const char *origin = request->has_origin ? request->origin : NULL;
 
 	if (!rate_take(&client->frames, &requests_limit, 1, clock_now_ns()))
 		return refuse(server, client, HTTP_TOO_MANY);
-	if (!access_host_is_ours(access, host) || !access_origin_is_ours(access, origin, host))
+	if (!hosts_include(hosts, host) || !hosts_are_origin(hosts, origin, host))
 		return refuse(server, client, HTTP_FOREIGN);
 	if (request->websocket) {
 		begin_websocket(server, client, request);

@@ -23,7 +23,8 @@
  * State machine of a connection:
  *   REQUEST  complete request     → REPLY or SILENT     refusal      → ENDING
  *   REPLY    answer sent          → REQUEST             last answer  → ENDING
- *   SILENT   hello with a key     → QUEUED or PEER
+ *   SILENT   hello                → ASKED
+ *   ASKED    admitted             → QUEUED or PEER      refused      → ENDING
  *   QUEUED   key's turn           → PEER
  *   any      protocol error       → ENDING
  *   ENDING   last bytes sent and closed by the client → gone
@@ -33,22 +34,17 @@ enum client_state {
 	CLIENT_REQUEST, /* receiving the head of a request */
 	CLIENT_REPLY,   /* sending an answer over HTTP */
 	CLIENT_SILENT,  /* a WebSocket before its hello */
-	CLIENT_QUEUED,  /* hello deferred: too many simultaneous connections with its key */
+	CLIENT_ASKED,   /* its admission was asked for */
+	CLIENT_QUEUED,  /* admission deferred: too many simultaneous connections with its key */
 	CLIENT_PEER,
 	CLIENT_ENDING, /* sending its last bytes; input is discarded */
 	CLIENT_DEAD,
 	CLIENT_STATE_END,
 };
 
-/* Application close codes: RFC 6455, section 7.4.2, reserves 4000 to 4999 for them. */
-#define CLOSE_BAD_TOKEN  4401
-#define CLOSE_BAD_RECORD 4400
-#define CLOSE_REVOKED    4410
-
-/* Packets of these kinds replace older unsent ones: see server_send_newest(). */
-#define KIND_STATUS_BROADCAST 1000u
-#define KIND_WATCH_BURST      1001u
-#define KIND_PEOPLE           1002u
+/* Packets of these kinds replace older unsent ones: see daemon/peers/outlet.h. */
+#define KIND_WATCH_BURST 1001u
+#define KIND_PEOPLE      1002u
 
 /* Maximum number of connections, in all states; with the program's other descriptors far below the guaranteed
  * minimum of 1024. */
@@ -58,6 +54,7 @@ struct lws;
 
 struct client {
 	struct lws *wsi;
+	uint64_t number;     /* unique in this process */
 	struct client *next; /* list in order of age, oldest first */
 	enum client_state state;
 	int64_t since_ns;    /* start of the state; REQUEST: of the connection or the last answer */
@@ -107,8 +104,8 @@ struct client {
 	int64_t watermark_ns; /* last reported watermark */
 	char session[21];     /* session open or watched */
 	int64_t pinged_ns;
-	bool by_ticket;             /* hello had a ticket: the welcome carries the key */
-	struct principal principal; /* QUEUED, PEER: from its hello */
+	struct admission admission; /* QUEUED, PEER */
+	struct principal principal; /* of it */
 	int64_t admitted_ns;
 	uint32_t behind_ms; /* from its last ping, like the fields below */
 	bool hidden, hears;
@@ -120,6 +117,17 @@ struct key_use {
 	struct rate joins, frames, bytes;
 };
 
+/* packet for one peer or an audience, or a decision about one connection */
+struct delivery {
+	uint64_t connection; /* 0: a broadcast */
+	struct peer *peer;   /* whose backlog it counts in; NULL: none */
+	char session[21];    /* audience of a broadcast, as in daemon/peers/outlet.h; "": all */
+	unsigned roles;
+	unsigned kind;
+	struct packet *packet;       /* NULL: a decision */
+	struct admission *admission; /* of a decision */
+};
+
 struct server {
 	struct server_options options;
 	struct assets *assets;
@@ -127,10 +135,8 @@ struct server {
 	struct lws *listening;
 	pthread_t thread;
 	bool started;
-	_Atomic bool stop;
-	int port;
+	_Atomic bool stop, checked;
 	struct queue *deliveries;
-	_Atomic unsigned peers;
 	_Atomic size_t queued_bytes; /* of all peers */
 	struct client *clients;
 	unsigned counts[CLIENT_STATE_END];
@@ -138,9 +144,9 @@ struct server {
 	struct key_use keys[UXREC__ROLE__ROLE_MODERATOR + 1];
 	struct rate accepts, answers;
 	bool ticking, accept_paused;
-	_Atomic bool links_revoked; /* some, since the last check */
-	int64_t people_ns;          /* when moderators last got the list of people; 0: changed */
-	char run[33];
+	int64_t people_ns;    /* when moderators last got the list of people; 0: changed */
+	uint64_t connections; /* number of the newest */
+	struct outlet outlet;
 	struct log_limit refusals, evictions, slow, floods;
 	void (*drained)(void *user);
 	void *drained_user;
@@ -163,8 +169,6 @@ bool transport_has_unread(struct client *client);
 /** Sec-WebSocket-Accept for a key: RFC 6455, section 4.2.2. */
 #define ACCEPT_KEY_BYTES 32
 void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES]);
-/** The first 128 bits of the SHA-1 of a text, in hex digits. */
-void transport_digest(const char *text, char digits[33]);
 
 /* ---- server_places.c ---- */
 
@@ -220,15 +224,15 @@ static inline void people_changed(struct server *server)
 
 /** Process a complete message of a client. @return 0, or -1 to close */
 int peer_process(struct server *server, struct client *client);
-/** Close the connections whose links were revoked. */
-void peers_check_links(struct server *server);
-/** Retry a hello whose turn may have come. */
+/** Take the answer about a connection. @return 0, or -1 to close */
+int peer_decide(struct server *server, struct client *client, const struct admission *admission);
+/** Retry an admission whose turn may have come. @return 0, or -1 to close */
 int peer_admit(struct server *server, struct client *client);
 int peer_send(struct server *server, struct client *client);
 /** Clean up after a connection that is gone or about to go. */
 void peer_leave(struct server *server, struct client *client);
-void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
-	struct packet *packet, unsigned kind);
-/** Send an unsolicited message; @p kind as in server_send_newest(). */
+/** Give a packet to the peers of a delivery. */
+void peer_deliver(struct server *server, const struct delivery *delivery);
+/** Send an unsolicited message; @p kind as in struct outlet. */
 void peer_put(
 	struct server *server, struct client *client, const ProtobufCMessage *body, unsigned kind);

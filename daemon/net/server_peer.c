@@ -2,17 +2,14 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/constants.h"
-#include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
-#include "protocol/os/identity.h"
 #include "protocol/reply.h"
 #include "protocol/schema.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <strings.h>
 
 #define PIECE_BYTES (64 * 1024)
 /* A peer's read resumes once its backlog is at most this. */
@@ -113,60 +110,25 @@ static void put_latched(void *user, struct packet *packet)
 
 static void watch_live(struct server *server, struct client *client)
 {
-	struct live *live = server->options.live;
+	const struct server_options *options = &server->options;
 	struct burst burst = {server, client};
+	uint32_t epoch;
 	bool ask;
 
 	if (!client->live)
 		put_declarations(server, client);
-	else
-		live_left(live);
 	drop_kind(server, client, KIND_WATCH_BURST);
-	ask = hub_join(live->hub, &client->cursor,
-		client->principal.role == UXREC__ROLE__ROLE_MODERATOR, put_latched, &burst);
+	ask = stream_join(options->stream, &client->cursor,
+		client->principal.role == UXREC__ROLE__ROLE_MODERATOR, &epoch, client->session,
+		put_latched, &burst);
+	if (client->live)
+		stream_leave(options->stream);
 	client->live = true;
 	client->watermark_ns = 0;
-	pthread_mutex_lock(&live->lock);
-	snprintf(client->session, sizeof(client->session), "%s", live->session);
-	pthread_mutex_unlock(&live->lock);
-	live_add_watcher(live, client->principal.id);
-	live_joined(live, ask);
+	options->watch(options->user, client->number, epoch, ask);
 }
 
 /* ---- receiving ---- */
-
-/* Names of roles are reserved. */
-static void set_name(struct principal *principal, const char *wanted)
-{
-	_autofree_ char *name = NULL;
-	bool good = name_normalise(&name, "name", wanted, NULL) == 0 &&
-		name_check("name", name, NULL) == 0 &&
-		(principal->role == UXREC__ROLE__ROLE_MODERATOR ||
-			(strcasecmp(name, "moderator") != 0 && strcasecmp(name, "uxrecd") != 0));
-
-	snprintf(principal->name, sizeof(principal->name), "%s", good ? name : "observer");
-}
-
-/*
- * The prefixes of the digested text differ for identities and names, and a bare token is never digested: no
- * identity chosen by a client yields a principal of the other kind.
- */
-static void set_id(const struct server *server, struct principal *principal, const char *identity)
-{
-	char text[300];
-
-	principal->identified = *identity != '\0';
-	if (principal->identified && server->options.user_principal) {
-		memcpy(principal->id, server->options.user_principal, sizeof(principal->id));
-		return;
-	}
-	if (principal->identified)
-		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
-	else
-		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s",
-			server->options.secret, (int)principal->role, principal->name);
-	transport_digest(text, principal->id);
-}
 
 #define REQUESTS_LIMIT 64
 
@@ -182,7 +144,7 @@ static size_t list_abilities(
 			request_kind((Uxrec__ClientMessage__BodyCase)message->fields[i].id);
 
 		if (request_allows(kind, client->principal.role) &&
-			(server->options.live || kind->owner != REQUEST_OF_RECORDER))
+			(server->options.recorder || kind->owner != REQUEST_OF_RECORDER))
 			names[count++] = (char *)message->fields[i].name;
 	}
 	return count;
@@ -191,7 +153,7 @@ static size_t list_abilities(
 static void put_welcome(struct server *server, struct client *client)
 {
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
-	char key[KEY_BYTES], *abilities[REQUESTS_LIMIT];
+	char *abilities[REQUESTS_LIMIT];
 
 	welcome.role = client->principal.role;
 	welcome.principal = client->principal.id;
@@ -200,84 +162,53 @@ static void put_welcome(struct server *server, struct client *client)
 	welcome.wire = WIRE_VERSION;
 	welcome.abilities = abilities;
 	welcome.n_abilities = list_abilities(server, client, abilities);
-	welcome.recorder = server->options.live != NULL;
-	welcome.run = server->run;
-	if (client->by_ticket) {
-		keyring_present(server->options.access->keyring, client->principal.role, key, NULL);
-		welcome.key = key;
-	}
-	if (client->principal.role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
-		welcome.page_marker = (char *)server->options.page_marker;
+	welcome.recorder = server->options.recorder;
+	welcome.run = (char *)server->options.run;
+	welcome.key = client->admission.key;
+	welcome.page_marker = client->admission.page_marker;
 	put_message(server, client, 0, &welcome.base, 0);
-}
-
-static int close_revoked(struct server *server, struct client *client)
-{
-	return frames_close(server, client, CLOSE_REVOKED,
-		"the link was revoked: ask the moderator for another one");
-}
-
-void peers_check_links(struct server *server)
-{
-	server->links_revoked = false;
-	for (struct client *client = server->clients; client; client = client->next)
-		if ((client->state == CLIENT_PEER || client->state == CLIENT_QUEUED) &&
-			!keyring_is_valid(server->options.access->keyring, client->principal.link))
-			close_revoked(server, client);
 }
 
 int peer_admit(struct server *server, struct client *client)
 {
-	struct keyring *keyring = server->options.access->keyring;
-
-	/* revoked while queued */
-	if (!keyring_is_valid(keyring, client->principal.link))
-		return close_revoked(server, client);
 	if (!places_before_peer(server, client->principal.role)) {
 		if (client->state != CLIENT_QUEUED)
 			client_set_state(server, client, CLIENT_QUEUED);
 		transport_pause(client, true);
 		return 0;
 	}
-	client->peer = peer_create(&client->principal);
+	client->peer = peer_create(client->number, &client->principal);
 	if (!client->peer)
 		return -1;
-	server->peers++;
 	server->keys[client->principal.role].connections++;
 	client->received_ns = client->admitted_ns = clock_now_ns();
 	client_set_state(server, client, CLIENT_PEER);
-	keyring_used(keyring, client->principal.link);
 	people_changed(server);
 	put_welcome(server, client);
 	return frames_resume(server, client);
 }
 
+int peer_decide(struct server *server, struct client *client, const struct admission *admission)
+{
+	/* a decision may come late: the connection is ending, or has been admitted and is closed now */
+	if (client->state != CLIENT_ASKED && client->state != CLIENT_QUEUED &&
+		client->state != CLIENT_PEER)
+		return 0;
+	if (admission->close_code)
+		return frames_close(server, client, admission->close_code, admission->reason);
+	if (client->state != CLIENT_ASKED)
+		return 0;
+	client->admission = *admission;
+	client->principal = admission->principal;
+	return peer_admit(server, client);
+}
+
 static int handle_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
-	struct keyring *keyring = server->options.access->keyring;
-	struct principal *principal = &client->principal;
-	enum keyring_status status =
-		keyring_find(keyring, hello->token, &principal->role, principal->link);
-	char key[KEY_BYTES];
-
-	if (status == KEYRING_REVOKED)
-		return close_revoked(server, client);
-	if (status == KEYRING_UNKNOWN) {
-		principal->role = server->options.tickets
-			? tickets_redeem(server->options.tickets, hello->token)
-			: UXREC__ROLE__ROLE_UNSPECIFIED;
-		client->by_ticket = true;
-		keyring_present(keyring, principal->role, key, principal->link);
-	}
-	if (principal->role == UXREC__ROLE__ROLE_UNSPECIFIED)
-		return frames_close(server, client, CLOSE_BAD_TOKEN,
-			"the link is not valid: ask for the current one");
-	if (*hello->identity && !identity_id_is_valid(hello->identity))
-		return frames_close(server, client, CLOSE_BAD_RECORD,
-			"an identity is 32 hex digits: 0-9 and a-f");
-	set_name(principal, hello->name);
-	set_id(server, principal, hello->identity);
-	return peer_admit(server, client);
+	client_set_state(server, client, CLIENT_ASKED);
+	transport_pause(client, true);
+	server->options.admit(server->options.user, client->number, hello);
+	return 0;
 }
 
 static void answer_ping(
@@ -289,19 +220,8 @@ static void answer_ping(
 	client->hidden = ping->hidden;
 	client->hears = ping->hears;
 	pong.client_ms = ping->client_ms;
-	pong.session_ns = server->options.live ? live_now_ns(server->options.live) : 0;
+	pong.session_ns = stream_now_ns(server->options.stream);
 	put_message(server, client, request, &pong.base, UXREC__SERVER_MESSAGE__BODY_PONG);
-}
-
-/* requests[] restricts this to moderators. */
-static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
-{
-	Uxrec__ObserverLink link = UXREC__OBSERVER_LINK__INIT;
-	char key[KEY_BYTES];
-
-	keyring_present(server->options.access->keyring, UXREC__ROLE__ROLE_OBSERVER, key, NULL);
-	link.key = key;
-	put_message(server, client, request, &link.base, 0);
 }
 
 /* @return 0, or -ENOSYS, -EACCES, -EBUSY or -EINVAL with the reason */
@@ -315,7 +235,8 @@ static int check_request(struct client *client, Uxrec__ClientMessage *message, s
 			"reload the page");
 	if (!request_allows(kind, client->principal.role))
 		return error_set(reterr, -EACCES, "this link does not allow that");
-	if (!places_count_request(client, kind->rate))
+	/* of those that are passed on, the owner decides */
+	if (!request_is_passed_on(kind->owner) && !places_count_request(client, kind->rate))
 		return error_set(reterr, -EBUSY,
 			"too many requests of this kind in a short time: try again in a moment");
 	return names_normalise(&message->base, reterr);
@@ -332,9 +253,6 @@ static void answer_request(
 	case UXREC__CLIENT_MESSAGE__BODY_CANCEL:
 		peer_cancel(client->peer, message->cancel->which);
 		break;
-	case UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK:
-		answer_observer_link(server, client, message->request);
-		break;
 	default: break; /* a second hello */
 	}
 }
@@ -345,7 +263,8 @@ static void hand_on(struct server *server, struct client *client, Uxrec__ClientM
 	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION)
 		snprintf(client->session, sizeof(client->session), "%s",
 			message->open_session->session);
-	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE && server->options.live)
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE &&
+		server->options.recorder)
 		watch_live(server, client);
 	server->options.handle_message(server->options.user, client->peer, message);
 }
@@ -372,7 +291,7 @@ static int handle_message(
 	} else if (client->message.size_bytes == MCAP_RECORD_HEADER_BYTES) {
 		r = frames_close(server, client, CLOSE_BAD_RECORD, "a message without content");
 	} else if ((refused = check_request(client, message, &error)) < 0) {
-		server_fail(server, client->peer, message->request, refused, error.text);
+		outlet_fail(&server->outlet, client->peer, message->request, refused, error.text);
 	} else if (request_kind(message->body_case)->owner == REQUEST_OF_CONNECTION) {
 		answer_request(server, client, message);
 	} else {
@@ -391,7 +310,7 @@ int peer_process(struct server *server, struct client *client)
 	int r = wire_parse(record, &uxrec__client_message__descriptor, &message, &error);
 
 	if (r == -EILSEQ && client->state == CLIENT_PEER) {
-		server_fail(server, client->peer, wire_request(record), r, error.text);
+		outlet_fail(&server->outlet, client->peer, wire_request(record), r, error.text);
 		return 0;
 	}
 	if (r < 0)
@@ -441,8 +360,8 @@ static struct packet *complete_packet(int64_t session_ns)
 static struct packet *next_live(struct server *server, struct client *client)
 {
 	/* watermark first, then packets: without one, everything up to it was sent */
-	int64_t watermark_ns = hub_watermark(server->options.live->hub);
-	struct packet *packet = hub_next(server->options.live->hub, &client->cursor);
+	int64_t watermark_ns = hub_watermark(server->options.stream->hub);
+	struct packet *packet = hub_next(server->options.stream->hub, &client->cursor);
 
 	if (packet || client->cursor.needs_keyframe || watermark_ns <= client->watermark_ns)
 		return packet;
@@ -502,12 +421,10 @@ void peer_leave(struct server *server, struct client *client)
 	if (client->sending && client->sent_bytes == 0)
 		packet_unref(steal_ptr(client->sending));
 	client->peer->closed = true;
-	server->peers--;
-	keyring_used(server->options.access->keyring, client->principal.link);
 	people_changed(server);
 	server->keys[client->principal.role].connections--;
 	if (client->live)
-		live_left(server->options.live);
+		stream_leave(server->options.stream);
 	client->live = false;
 	client->peer->queued_bytes -= cost;
 	server->queued_bytes -= cost;
@@ -517,30 +434,28 @@ void peer_leave(struct server *server, struct client *client)
 
 /* ---- deliveries of other threads ---- */
 
-static bool concerns(
-	const struct client *client, const struct peer *peer, const char *session, Uxrec__Role role)
+static bool concerns(const struct client *client, const struct delivery *delivery)
 {
-	if (client->state != CLIENT_PEER ||
-		(role != UXREC__ROLE__ROLE_UNSPECIFIED && role != client->principal.role))
+	if (client->state != CLIENT_PEER)
 		return false;
-	if (peer)
-		return client->peer == peer;
-	return !*session || strcmp(session, client->session) == 0;
+	if (delivery->connection)
+		return client->number == delivery->connection;
+	return (!delivery->roles || delivery->roles >> client->principal.role & 1) &&
+		(!*delivery->session || strcmp(delivery->session, client->session) == 0);
 }
 
-void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
-	struct packet *packet, unsigned kind)
+void peer_deliver(struct server *server, const struct delivery *delivery)
 {
-	size_t cost = packet_cost(packet);
+	size_t cost = packet_cost(delivery->packet);
 
 	server->queued_bytes -= cost;
-	if (peer)
-		peer->queued_bytes -= cost;
+	if (delivery->peer)
+		delivery->peer->queued_bytes -= cost;
 	for (struct client *client = server->clients; client; client = client->next) {
-		if (!concerns(client, peer, session, role))
+		if (!concerns(client, delivery))
 			continue;
-		if (kind)
-			drop_kind(server, client, kind);
-		put(server, client, packet_ref(packet), kind);
+		if (delivery->kind)
+			drop_kind(server, client, delivery->kind);
+		put(server, client, packet_ref(delivery->packet), delivery->kind);
 	}
 }

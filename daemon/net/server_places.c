@@ -9,6 +9,7 @@
  */
 #define HEAD_NS   (5 * NS_PER_S) /* for a request, from the connection or the last answer */
 #define HELLO_NS  (5 * NS_PER_S)
+#define ASKED_NS  (20 * NS_PER_S)
 #define ENDING_NS (2 * NS_PER_S)
 #define STALL_NS  (30 * NS_PER_S) /* pending output without progress */
 #define PING_NS   (30 * NS_PER_S)
@@ -42,10 +43,18 @@ static unsigned places(const struct server *server, unsigned of_limit)
 	return of_limit * server->descriptors / PLACES_LIMIT + 1;
 }
 
+/* True in states in which the owner has the connection. */
+static bool is_known(enum client_state state)
+{
+	return state == CLIENT_ASKED || state == CLIENT_QUEUED || state == CLIENT_PEER;
+}
+
 void client_set_state(struct server *server, struct client *client, enum client_state state)
 {
 	if (client->state == CLIENT_PEER && state != CLIENT_PEER)
 		peer_leave(server, client);
+	if (is_known(client->state) && !is_known(state))
+		server->options.left(server->options.user, client->number);
 	server->counts[client->state]--;
 	server->counts[state]++;
 	client->state = state;
@@ -100,10 +109,13 @@ void places_before_websocket(struct server *server)
 {
 	struct client *client;
 
-	if (server->counts[CLIENT_SILENT] + server->counts[CLIENT_QUEUED] <
+	if (server->counts[CLIENT_SILENT] + server->counts[CLIENT_ASKED] +
+			server->counts[CLIENT_QUEUED] <
 		places(server, PLACES_SILENT))
 		return;
 	client = oldest(server, CLIENT_SILENT, true);
+	if (!client)
+		client = oldest(server, CLIENT_ASKED, true);
 	evict(server, client ? client : oldest(server, CLIENT_QUEUED, true));
 }
 
@@ -299,6 +311,11 @@ static void check_deadline(struct server *server, struct client *client, int64_t
 		if (age_ns > HELLO_NS)
 			frames_close(
 				server, client, CLOSE_BAD_TOKEN, "no hello within five seconds");
+		break;
+	case CLIENT_ASKED:
+		if (age_ns > ASKED_NS)
+			frames_close(server, client, WEBSOCKET_TRY_LATER,
+				"the recorder does not answer: try again");
 		break;
 	case CLIENT_QUEUED:
 		if (peer_admit(server, client) < 0)

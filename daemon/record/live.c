@@ -40,6 +40,13 @@ static bool is_watched(void *user)
 	return live->watchers > 0;
 }
 
+static void changed(struct live *live)
+{
+	live->revision++;
+	if (live->published)
+		live->published(live->owner);
+}
+
 /* ---- lifecycle ---- */
 
 int live_init(struct live *live)
@@ -72,6 +79,7 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	live->request_keyframe = request_keyframe;
 	live->user = user;
 	pthread_mutex_unlock(&live->lock);
+	changed(live);
 }
 
 /* Lock held. */
@@ -91,16 +99,19 @@ void live_close(struct live *live)
 	live->recorder = NULL;
 	live->log = NULL;
 	pthread_mutex_unlock(&live->lock);
+	changed(live);
 }
 
 void live_reset(struct live *live)
 {
 	hub_reset(live->hub);
+	changed(live);
 }
 
 void live_set_keyframes(struct live *live, bool available)
 {
 	hub_set_keyframes(live->hub, available);
+	changed(live);
 }
 
 bool live_is(struct live *live, const char *session)
@@ -183,17 +194,37 @@ static struct live_audience *running_audience(struct live *live)
 	return newest;
 }
 
-void live_add_watcher(struct live *live, const char *principal)
+/* Lock held. */
+static void remember(struct live *live, const char *principal)
 {
-	struct live_audience *audience;
+	struct live_audience *audience = running_audience(live);
 
+	if (!has_watched(audience, principal))
+		snprintf(audience->principals[audience->count++ % LIVE_WATCHERS],
+			sizeof(audience->principals[0]), "%s", principal);
+}
+
+void live_watch(struct live *live, const char *principal)
+{
+	live->watchers++;
 	pthread_mutex_lock(&live->lock);
-	if (live->session[0]) {
-		audience = running_audience(live);
-		if (!has_watched(audience, principal))
-			snprintf(audience->principals[audience->count++ % LIVE_WATCHERS],
-				sizeof(audience->principals[0]), "%s", principal);
-	}
+	if (*live->session)
+		remember(live, principal);
+	if (live->recorder)
+		recorder_wake(live->recorder);
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_leave(struct live *live)
+{
+	live->watchers--;
+}
+
+void live_request_keyframe(struct live *live)
+{
+	pthread_mutex_lock(&live->lock);
+	if (live->recorder)
+		live->request_keyframe(live->user);
 	pthread_mutex_unlock(&live->lock);
 }
 
@@ -235,25 +266,7 @@ int live_set_muted(struct live *live, bool muted, int64_t at_ns)
 			live->muted[live->muted_count - 1].to_ns = INT64_MAX;
 	}
 	pthread_mutex_unlock(&live->lock);
-	return r;
-}
-
-int live_copy_muted(
-	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count)
-{
-	int r = 0;
-
-	*ret = NULL;
-	*ret_count = 0;
-	pthread_mutex_lock(&live->lock);
-	if (is_running(live, session) && live->muted_count > 0) {
-		*ret = malloc(live->muted_count * sizeof(**ret));
-		r = *ret ? 0 : -ENOMEM;
-		*ret_count = *ret ? live->muted_count : 0;
-		if (*ret)
-			memcpy(*ret, live->muted, live->muted_count * sizeof(**ret));
-	}
-	pthread_mutex_unlock(&live->lock);
+	changed(live);
 	return r;
 }
 
@@ -285,6 +298,7 @@ void live_apply_consent(struct live *live, const char *session, const struct ann
 			live->recordable = recordable;
 	}
 	pthread_mutex_unlock(&live->lock);
+	changed(live);
 	if (lost && live->request_tick)
 		live->request_tick(live->owner);
 }
@@ -307,19 +321,55 @@ void live_push_act(struct live *live, const char *session, const Uxrec__Act *act
 	pthread_mutex_unlock(&live->lock);
 }
 
-void live_joined(struct live *live, bool needs_keyframe)
+/* ---- for others ---- */
+
+/* Lock held. */
+static int describe_muted(const struct live *live, Uxrec__ToServer__State *state)
 {
-	live->watchers++;
-	pthread_mutex_lock(&live->lock);
-	if (live->recorder) {
-		recorder_wake(live->recorder);
-		if (needs_keyframe)
-			live->request_keyframe(live->user);
+	state->muted = calloc(live->muted_count + 1, sizeof(*state->muted));
+	if (!state->muted)
+		return -ENOMEM;
+	for (size_t i = 0; i < live->muted_count; i++) {
+		Uxrec__ToServer__State__Span *span = malloc(sizeof(*span));
+
+		if (!span)
+			return -ENOMEM;
+		uxrec__to_server__state__span__init(span);
+		span->from_ns = live->muted[i].from_ns;
+		span->to_ns = live->muted[i].to_ns;
+		state->muted[state->n_muted++] = span;
 	}
-	pthread_mutex_unlock(&live->lock);
+	return 0;
 }
 
-void live_left(struct live *live)
+static int describe(const struct live *live, Uxrec__ToServer__State *state)
 {
-	live->watchers--;
+	uxrec__to_server__state__init(state);
+	state->session = strdup(live->session);
+	state->utc_offset_ns = live->clock ? live->clock->utc_offset_ns : 0;
+	state->keyframes = hub_has_keyframes(live->hub);
+	hub_get_withheld(live->hub, &state->withheld, &state->withheld_of_all);
+	return state->session ? describe_muted(live, state) : -ENOMEM;
+}
+
+int live_describe(struct live *live, Uxrec__ToServer **ret)
+{
+	Uxrec__ToServer *message = malloc(sizeof(*message));
+	int r = -ENOMEM;
+
+	if (!message)
+		return -ENOMEM;
+	uxrec__to_server__init(message);
+	message->state = malloc(sizeof(*message->state));
+	if (message->state) {
+		message->body_case = UXREC__TO_SERVER__BODY_STATE;
+		pthread_mutex_lock(&live->lock);
+		r = describe(live, message->state);
+		pthread_mutex_unlock(&live->lock);
+	}
+	if (r < 0)
+		uxrec__to_server__free_unpacked(message, NULL);
+	else
+		*ret = message;
+	return r;
 }

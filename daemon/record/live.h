@@ -1,11 +1,12 @@
 #pragma once
 
 #include "daemon/record/feed.h"
-#include "daemon/record/hub.h"
 #include "daemon/record/session_log.h"
+#include "daemon/stream/hub.h"
 #include "protocol/base/clock.h"
 #include "protocol/file/consent.h"
 #include "protocol/acts.pb-c.h"
+#include "protocol/feed.pb-c.h"
 #include "protocol/study.pb-c.h"
 
 #include <pthread.h>
@@ -34,10 +35,11 @@ struct live {
 	pthread_mutex_t lock;
 	struct hub *hub;
 	struct feed feed;          /* of the recorder, into the hub */
-	_Atomic unsigned watchers; /* joined observers */
+	_Atomic unsigned watchers; /* of the running session */
+	_Atomic unsigned revision; /* counts changes of what live_describe() describes */
 	/* set before any session: requests station_tick() on the main thread, soon; any thread */
 	void (*request_tick)(void *user);
-	/* set likewise: packets for watchers; the recorder's thread */
+	/* set likewise: packets for watchers, or another revision; any thread */
 	void (*published)(void *user);
 	void *owner;
 
@@ -94,9 +96,6 @@ void live_set_paused(struct live *live, int64_t at_ns);
 /** @return start of the present pause, by the session's clock; 0: none */
 int64_t live_paused_ns(struct live *live);
 
-/** Add a watcher of the running session, if there is one. */
-void live_add_watcher(struct live *live, const char *principal);
-
 /** @return true when a principal watched a session that ended less than LIVE_NOTES_NS ago */
 bool live_accepts_notes(struct live *live, const char *session, const char *principal);
 
@@ -108,15 +107,6 @@ bool live_accepts_notes(struct live *live, const char *session, const char *prin
  * @return 0 or -ENOMEM; then sound is withheld from the start
  */
 int live_set_muted(struct live *live, bool muted, int64_t at_ns);
-
-/**
- * Get the spans of a session whose sound is withheld from all but moderators: none unless it is being recorded.
- *
- * @param ret  set to an array owned by the caller
- * @return 0 or -ENOMEM
- */
-int live_copy_muted(
-	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count);
 
 /**
  * Apply the consent of a session from its log, when it is the running session: from now on modalities not
@@ -131,6 +121,17 @@ uint32_t live_recordable(struct live *live);
 /** Record an act besides the annotation log, when its session is being recorded. */
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act);
 
-/** Count an observer that has joined; @p needs_keyframe: the ring has no entry point for it. */
-void live_joined(struct live *live, bool needs_keyframe);
-void live_left(struct live *live);
+/** Count a watcher, and remember its principal for the running session, if there is one. */
+void live_watch(struct live *live, const char *principal);
+void live_leave(struct live *live);
+
+/** Request a keyframe for a watcher. */
+void live_request_keyframe(struct live *live);
+
+/**
+ * Describe the running session for those who stream it and read its files.
+ *
+ * @param ret  set on success, to a message with a state; free with …free_unpacked()
+ * @return 0 or -ENOMEM
+ */
+int live_describe(struct live *live, Uxrec__ToServer **ret);

@@ -113,8 +113,8 @@ static int find_study(struct station *station, const Uxrec__Start *start, struct
 			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
 	if (!*start->study)
 		return error_set(reterr, -EINVAL, "no study is named: give its name or its file");
-	return library_find_study(
-		station->options.studies, start->study, &station->recording.study, reterr);
+	return studies_find(
+		&station->options.studies, start->study, &station->recording.study, reterr);
 }
 
 static int make_folder(struct station *station, struct error *reterr)

@@ -93,8 +93,7 @@ int station_add_act(struct station *station, const struct principal *principal, 
 	const struct act_session session = {
 		.id = station->recording.session, .log = station->recording.log, .running = true};
 
-	return acts_add(
-		library_acts(station->options.studies), principal, &session, act, NULL, reterr);
+	return acts_add(station->options.acts, principal, &session, act, NULL, reterr);
 }
 
 void station_act_init(Uxrec__Act *act, char *id)

@@ -2,11 +2,12 @@
 
 #include "capture/screen/picture.h"
 #include "capture/sound/audio_backend.h"
-#include "daemon/library/library.h"
+#include "daemon/acts/acts.h"
 #include "daemon/record/live.h"
 #include "daemon/record/recorder.h"
 #include "protocol/os/identity.h"
 #include "protocol/wire.pb-c.h"
+#include "replay/study/studies.h"
 
 /**
  * Session lifecycle: consent, start, pause, resume, tasks, stop. One session at a time. All functions run on
@@ -32,7 +33,8 @@ struct station_options {
 	const struct identity *identity; /* ids of the station, the recorder and this user */
 	const char *page_marker; /* in the titles of the moderator's pages, see wire.proto */
 	struct live *live;
-	struct library *studies; /* finds studies by name, and adds acts */
+	struct studies studies;
+	struct acts *acts;
 	/**
 	 * The session cannot continue because of an error in another thread, or its end is complete now that
 	 * the disk has room: the main thread must call station_stop_session() with both arguments. Any thread.

@@ -244,7 +244,7 @@ static int run_doctor(struct station *station, struct error *reterr)
 		.encoder = options->encoder,
 		.chroma = options->chroma,
 		.picture = true,
-		.hidden = library_studies_hide(options->studies),
+		.hidden = studies_hide(&options->studies),
 		.cancelled = &station->background.cancelled};
 	int r = doctor_run(&station->background.report, &wanted);
 

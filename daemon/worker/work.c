@@ -7,7 +7,6 @@
 #include "protocol/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -57,15 +56,12 @@ static int spawn(struct running *running, int child_fd, struct error *reterr)
 	sigaddset(&usual, SIGPIPE);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	/* stdin is its socket; it has no stdout, as nothing else of it is answered */
+	/* stdin is its socket, and all that it writes to beside stderr */
 	posix_spawn_file_actions_adddup2(&actions, child_fd, 0);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &usual);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes,
-		POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	r = posix_spawn(&running->pid, work->program, &actions, &attributes, arguments, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
@@ -97,7 +93,8 @@ static int end(struct running *running, int64_t grace_ns)
 		close(running->fd);
 	running->fd = -1;
 	if (running->pid > 0)
-		status = child_end(running->pid, grace_ns);
+		status = child_end_by(
+			running->pid, grace_ns, running->work->end, running->work->user);
 	running->pid = 0;
 	return status;
 }

@@ -4,6 +4,8 @@
 #include "protocol/packet.h"
 #include "protocol/wire.pb-c.h"
 
+#include <sys/types.h>
+
 /**
  * Long or fragile work for a page, in a process of its own: uxrec-worker, which can read one folder and write nothing.
  * Whatever it does with its memory, its time or its answer is an error of the request, and of nothing else.
@@ -15,6 +17,9 @@ struct work {
 	uint64_t memory_bytes;
 	unsigned cpu_s, wall_s;
 	size_t answer_bytes; /* limit of an answer */
+	/* ends the process, for a caller that may send no signals; NULL: this one may. Any thread */
+	void (*end)(void *user, pid_t worker);
+	void *user;
 };
 
 /** How the caller goes on meanwhile; called on its thread, a few times a second. */

@@ -1,5 +1,5 @@
 /*
- * uxrec-worker MEMORY CPU ROLE LIBRARY: does one request of a page, and ends. Started by uxrecd and uxrec-play; the
+ * uxrec-worker MEMORY CPU ROLE LIBRARY: does one request of a page, and ends. Started by uxrec-server; the
  * request is a record on the socket that is its stdin, and so are its answers. Before it reads anything it gives up all
  * rights but to read LIBRARY, and is left with MEMORY bytes of data and CPU seconds.
  */
@@ -16,7 +16,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define SOCKET_FD   0
 #define PROGRESS_NS (250 * NS_PER_MS)
@@ -70,11 +72,12 @@ static struct packet *do_request(
 	return r < 0 ? reply_failure(asked->request, r, error.text) : packet;
 }
 
-/* A machine without memory ends this process before any other. */
+/* A machine without memory ends this process before any other; and it ends with the server that started it. */
 static void end_first(void)
 {
 	FILE *file = fopen("/proc/self/oom_score_adj", "we");
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!file)
 		return;
 	fputs("1000", file);
@@ -89,7 +92,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 5) {
-		fprintf(stderr, "uxrec-worker is started by uxrecd and uxrec-play\n");
+		fprintf(stderr, "uxrec-worker is started by uxrec-server\n");
 		return 2;
 	}
 	descriptors_raise();

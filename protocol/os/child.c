@@ -6,14 +6,25 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+static void send_kill(void *user, pid_t child)
+{
+	(void)user;
+	kill(child, SIGKILL);
+}
+
 int child_end(pid_t child, int64_t grace_ns)
+{
+	return child_end_by(child, grace_ns, NULL, NULL);
+}
+
+int child_end_by(pid_t child, int64_t grace_ns, void (*end)(void *user, pid_t child), void *user)
 {
 	const int64_t until_ns = clock_now_ns() + grace_ns;
 	int status = 0;
 
 	while (waitpid(child, &status, WNOHANG) == 0) {
 		if (clock_now_ns() >= until_ns) {
-			kill(child, SIGKILL);
+			(end ? end : send_kill)(user, child);
 			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 				continue;
 			break;

@@ -11,3 +11,10 @@
  * @return its status, as of waitpid(2)
  */
 int child_end(pid_t child, int64_t grace_ns);
+
+/**
+ * Likewise, for a process that may send no signals: @p end asks another one to send SIGKILL.
+ *
+ * @param end  NULL: as child_end()
+ */
+int child_end_by(pid_t child, int64_t grace_ns, void (*end)(void *user, pid_t child), void *user);

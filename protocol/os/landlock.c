@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,9 +42,13 @@ static size_t describe_ruleset(struct ruleset *rules, long version)
 
 static void allow_below(int rules_fd, const char *path, uint64_t rights)
 {
-	_autoclose_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_autoclose_ int fd = path ? open(path, O_PATH | O_CLOEXEC) : -1;
 	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
+	struct stat status;
 
+	/* a list of folders is no right to a file */
+	if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISDIR(status.st_mode))
+		rule.allowed_access &= ~(uint64_t)LANDLOCK_ACCESS_FS_READ_DIR;
 	if (fd >= 0)
 		syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
@@ -67,6 +72,8 @@ bool landlock_enter(const struct landlock_folder *folders, size_t count)
 			READING |
 				(folders[i].right == LANDLOCK_READS_DEVICES
 						? rules.files & FS_IOCTL_DEV
-						: 0));
+						: 0) |
+				(folders[i].right == LANDLOCK_EXECUTES ? LANDLOCK_ACCESS_FS_EXECUTE
+								       : 0));
 	return syscall(SYS_landlock_restrict_self, rules_fd, 0) == 0;
 }

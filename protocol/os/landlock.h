@@ -3,14 +3,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Right of a process below a folder. */
+/** Right of a process below a folder, or to one file. */
 enum landlock_right {
 	LANDLOCK_READS,         /* files and lists of folders */
 	LANDLOCK_READS_DEVICES, /* and ioctl(2) of devices */
+	LANDLOCK_EXECUTES,      /* and programs, with their libraries */
 };
 
 struct landlock_folder {
-	const char *path; /* a missing one is neither allowed nor needed */
+	const char *path; /* a missing one, or NULL, is neither allowed nor needed */
 	enum landlock_right right;
 };
 

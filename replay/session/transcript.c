@@ -316,6 +316,23 @@ Uxrec__Transcript *transcript_to_message(
 	return NULL;
 }
 
+int transcript_describe(Uxrec__Transcript **ret, const struct session *session,
+	const struct vtt_faults *stored, struct error *reterr)
+{
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
+	int64_t begin_ns = 0, end_ns;
+	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
+				: error_set(reterr, -EBADMSG, "%s", session->error.text);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	session_span(session, &begin_ns, &end_ns);
+	*ret = transcript_to_message(
+		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
+	return *ret ? 0 : error_set(reterr, -ENOMEM, "out of memory");
+}
+
 /* ---- search ---- */
 
 struct search {

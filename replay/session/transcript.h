@@ -64,6 +64,16 @@ int transcript_show(struct vtt **ret, const struct session *session, struct vtt_
 Uxrec__Transcript *transcript_to_message(
 	const struct vtt *vtt, const struct vtt_faults *faults, int64_t begin_ns);
 
+/**
+ * Describe a session's transcript for a page, as with transcript_show(); an empty one when it has none.
+ *
+ * @param ret     set on success; freed with …free_unpacked()
+ * @param stored  faults of a transcript just stored; NULL: those of this one
+ * @return 0, or a negative errno with the reason
+ */
+int transcript_describe(Uxrec__Transcript **ret, const struct session *session,
+	const struct vtt_faults *stored, struct error *reterr);
+
 /** A search text, case-insensitive in any script that has cases. */
 struct search;
 

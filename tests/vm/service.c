@@ -296,7 +296,8 @@ static void a_recorder_that_lost_the_seat_gives_way(void)
 static const char recording[] =
 	"set -e\n"
 	"install -D -m755 -t /usr/local/bin $UXREC_BUILD/uxrecd $UXREC_BUILD/uxrec\n"
-	"install -D -m755 -t /usr/local/libexec/uxrec $UXREC_BUILD/uxrec-worker\n"
+	"install -D -m755 -t /usr/local/libexec/uxrec $UXREC_BUILD/uxrec-server "
+	"$UXREC_BUILD/uxrec-worker\n"
 	"install -D -m644 -t /usr/local/share/uxrec/web build/web/*\n"
 	"mkdir -p /run/user/4001/systemd/user\n"
 	"sed s:@PREFIX@/bin/uxrecd:'/usr/local/bin/uxrecd --screen test --fps 2 --sound none --library "

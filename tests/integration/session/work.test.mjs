@@ -10,7 +10,7 @@ const root = new URL('../../..', import.meta.url).pathname;
 const real = process.env.UXREC_BUILD || 'build';
 const mad = join(real, 'tests', `mad-${process.pid}`);
 mkdirSync(join(root, mad));
-for (const program of ['uxrecd', 'uxrec', 'uxrec-inputd']) linkSync(join(root, real, program), join(root, mad, program));
+for (const program of ['uxrecd', 'uxrec', 'uxrec-inputd', 'uxrec-server']) linkSync(join(root, real, program), join(root, mad, program));
 copyFileSync(join(root, real, 'tests/tools/mad_worker'), join(root, mad, 'uxrec-worker'));
 symlinkSync(join(root, 'build/web'), join(root, mad, 'web'));
 process.env.UXREC_BUILD = mad;
@@ -22,15 +22,19 @@ after(async () => {
 });
 
 const metrics = (study) => ({ case: 'getMetrics', value: { study } });
+const children = (pid, program) =>
+  readdirSync('/proc')
+    .filter((child) => {
+      try {
+        const ppid = Number(readFileSync(`/proc/${child}/status`, 'latin1').match(/PPid:\s*(\d+)/)[1]);
+        return ppid === pid && readFileSync(`/proc/${child}/cmdline`, 'latin1').includes(program);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
 const workers = (recorder) =>
-  readdirSync('/proc').filter((pid) => {
-    try {
-      const ppid = Number(readFileSync(`/proc/${pid}/status`, 'latin1').match(/PPid:\s*(\d+)/)[1]);
-      return ppid === recorder.child.pid && /uxrec-worker/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
-    } catch {
-      return false;
-    }
-  });
+  children(recorder.child.pid, 'uxrec-server').flatMap((server) => children(server, 'uxrec-worker'));
 const memoryKb = (recorder) =>
   Number(readFileSync(`/proc/${recorder.child.pid}/status`, 'latin1').match(/VmRSS:\s*(\d+)/)[1]);
 

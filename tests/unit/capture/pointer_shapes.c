@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/screen/pointer_shapes.h"
-#include "daemon/record/hub.h"
+#include "daemon/stream/hub.h"
 #include "protocol/base/clock.h"
 #include "protocol/file/copy.h"
 #include "protocol/file/reader.h"

@@ -2,7 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
-#include "daemon/access/access.h"
+#include "daemon/access/hosts.h"
 #include "daemon/access/requests.h"
 
 #include <string.h>
@@ -11,65 +11,59 @@
 
 static void foreign_hosts_are_refused(void)
 {
-	struct access access;
+	struct hosts hosts = {0};
 
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	expect(access_host_is_ours(&access, "127.0.0.1:7310"));
-	expect(access_host_is_ours(&access, "localhost:9"));
-	expect(access_host_is_ours(&access, "LOCALHOST"));
-	expect(access_host_is_ours(&access, "[::1]:80"));
-	expect(!access_host_is_ours(&access, NULL));
-	expect(!access_host_is_ours(&access, ""));
-	expect(!access_host_is_ours(&access, "evil.example:7310"));
-	expect(!access_host_is_ours(&access, "localhost.evil.example"));
-	expect(!access_host_is_ours(&access, "127.0.0.1.evil.example:7310"));
-	expect(!access_host_is_ours(&access, "127.0.0.1:7310@evil.example"));
-	expect(!access_host_is_ours(&access, "[::1"));
-	expect(!access_host_is_ours(&access,
+	expect(hosts_include(&hosts, "127.0.0.1:7310"));
+	expect(hosts_include(&hosts, "localhost:9"));
+	expect(hosts_include(&hosts, "LOCALHOST"));
+	expect(hosts_include(&hosts, "[::1]:80"));
+	expect(!hosts_include(&hosts, NULL));
+	expect(!hosts_include(&hosts, ""));
+	expect(!hosts_include(&hosts, "evil.example:7310"));
+	expect(!hosts_include(&hosts, "localhost.evil.example"));
+	expect(!hosts_include(&hosts, "127.0.0.1.evil.example:7310"));
+	expect(!hosts_include(&hosts, "127.0.0.1:7310@evil.example"));
+	expect(!hosts_include(&hosts, "[::1"));
+	expect(!hosts_include(&hosts,
 		"localhost:"
 		"x"));
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_host_is_ours(&access, "lab.example:8443"));
-	access_finish(&access);
+	check(hosts_allow(&hosts, "lab.example") == 0);
+	expect(hosts_include(&hosts, "lab.example:8443"));
 }
 
 static void foreign_origins_are_refused(void)
 {
-	struct access access;
+	struct hosts hosts = {0};
 
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_origin_is_ours(&access, NULL, "localhost:7310"));
-	expect(access_origin_is_ours(&access, "http://localhost:7310", "localhost:7310"));
+	check(hosts_allow(&hosts, "lab.example") == 0);
+	expect(hosts_are_origin(&hosts, NULL, "localhost:7310"));
+	expect(hosts_are_origin(&hosts, "http://localhost:7310", "localhost:7310"));
 	/* the site under test, on the same machine */
-	expect(!access_origin_is_ours(&access, "http://localhost:3000", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "http://127.0.0.1:7310", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "https://localhost:7310", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "https://localhost", "localhost"));
-	expect(!access_origin_is_ours(&access, "null", "localhost:7310"));
-	expect(!access_origin_is_ours(&access, "http://localhost:7310", NULL));
-	access_finish(&access);
+	expect(!hosts_are_origin(&hosts, "http://localhost:3000", "localhost:7310"));
+	expect(!hosts_are_origin(&hosts, "http://127.0.0.1:7310", "localhost:7310"));
+	expect(!hosts_are_origin(&hosts, "https://localhost:7310", "localhost:7310"));
+	expect(!hosts_are_origin(&hosts, "https://localhost", "localhost"));
+	expect(!hosts_are_origin(&hosts, "null", "localhost:7310"));
+	expect(!hosts_are_origin(&hosts, "http://localhost:7310", NULL));
 }
 
 static void an_allowed_host_may_be_behind_tls(void)
 {
-	struct access access;
+	struct hosts hosts = {0};
 
-	check(access_init(&access, NULL, NULL, NULL) == 0);
-	check(access_allow_host(&access, "lab.example") == 0);
-	expect(access_origin_is_ours(&access, "https://lab.example", "lab.example"));
-	expect(access_origin_is_ours(&access, "https://LAB.example", "lab.example:443"));
-	expect(access_origin_is_ours(&access, "https://lab.example:8443", "lab.example:8443"));
-	expect(access_origin_is_ours(&access, "http://lab.example", "lab.example:80"));
-	expect(!access_origin_is_ours(&access, "https://lab.example:8443", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://lab.example", "lab.example:80"));
-	expect(!access_origin_is_ours(&access, "http://lab.example", "lab.example:443"));
-	expect(!access_origin_is_ours(&access, "https://evil.example", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://evil.example", "evil.example"));
-	expect(!access_origin_is_ours(&access, "https://lab.example.evil", "lab.example"));
-	expect(!access_origin_is_ours(&access, "https://", ""));
-	expect(!access_origin_is_ours(&access, "wss://lab.example", "lab.example"));
-	access_finish(&access);
+	check(hosts_allow(&hosts, "lab.example") == 0);
+	expect(hosts_are_origin(&hosts, "https://lab.example", "lab.example"));
+	expect(hosts_are_origin(&hosts, "https://LAB.example", "lab.example:443"));
+	expect(hosts_are_origin(&hosts, "https://lab.example:8443", "lab.example:8443"));
+	expect(hosts_are_origin(&hosts, "http://lab.example", "lab.example:80"));
+	expect(!hosts_are_origin(&hosts, "https://lab.example:8443", "lab.example"));
+	expect(!hosts_are_origin(&hosts, "https://lab.example", "lab.example:80"));
+	expect(!hosts_are_origin(&hosts, "http://lab.example", "lab.example:443"));
+	expect(!hosts_are_origin(&hosts, "https://evil.example", "lab.example"));
+	expect(!hosts_are_origin(&hosts, "https://evil.example", "evil.example"));
+	expect(!hosts_are_origin(&hosts, "https://lab.example.evil", "lab.example"));
+	expect(!hosts_are_origin(&hosts, "https://", ""));
+	expect(!hosts_are_origin(&hosts, "wss://lab.example", "lab.example"));
 }
 
 /* ---- the table of requests ---- */
@@ -135,7 +129,7 @@ static void what_steers_or_works_has_a_limit(void)
 		if (message->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
 			continue;
 		expect(!limit || (limit->per_second >= 1 && limit->burst >= limit->per_second));
-		if (kind->owner == REQUEST_OF_ACTS ||
+		if (kind->owner == REQUEST_OF_WRITER ||
 			(kind->owner == REQUEST_OF_RECORDER &&
 				kind->roles == 1u << UXREC__ROLE__ROLE_MODERATOR))
 			expect(limit != NULL);

@@ -18,10 +18,10 @@
 /* A server with a sixteenth of the descriptors: 4 places without a key, 3 silent WebSockets, 7 observers. */
 static struct server server;
 static struct access access_of_test;
-static struct tickets tickets;
+static struct stream stream;
 static unsigned handed_on; /* messages to other threads; the newest one's kind */
 static Uxrec__ClientMessage__BodyCase handed_kind;
-static unsigned drained;
+static unsigned drained, departed, watches;
 
 static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
@@ -38,27 +38,74 @@ static void count_drained(void *user)
 	drained++;
 }
 
+/* ---- the owner: it decides at once ---- */
+
+static struct client *find_client(uint64_t connection)
+{
+	struct client *client = server.clients;
+
+	while (client && client->number != connection)
+		client = client->next;
+	return client;
+}
+
+static bool owner_answers;
+
+static void admit(void *user, uint64_t connection, const Uxrec__Hello *hello)
+{
+	struct admission admission;
+
+	(void)user;
+	access_admit(&access_of_test, hello, &admission);
+	if (admission.principal.role == MODERATOR)
+		snprintf(admission.page_marker, sizeof(admission.page_marker), "marker");
+	if (owner_answers)
+		peer_decide(&server, find_client(connection), &admission);
+}
+
+static void note_departure(void *user, uint64_t connection)
+{
+	(void)user;
+	expect(find_client(connection) != NULL);
+	departed++;
+}
+
+static void note_watch(void *user, uint64_t connection, uint32_t epoch, bool needs_keyframe)
+{
+	(void)user;
+	(void)needs_keyframe;
+	expect(find_client(connection) != NULL && epoch == stream.epoch);
+	watches++;
+}
+
 static void begin_server(void)
 {
-	check(access_init(&access_of_test, NULL, NULL, NULL) == 0);
-	tickets_init(&tickets);
+	static struct hosts hosts;
+
+	check(access_init(&access_of_test, NULL, NULL, SECRET, NULL, NULL) == 0);
+	check(stream_init(&stream) == 0);
 	server = (struct server){.descriptors = 16, .drained = count_drained};
-	server.options = (struct server_options){.access = &access_of_test,
-		.tickets = &tickets,
-		.secret = SECRET,
-		.page_marker = "marker",
+	server.outlet = (struct outlet){.send = send_to_peer, .user = &server};
+	server.options = (struct server_options){.hosts = &hosts,
+		.program = "uxrecd",
+		.run = SECRET,
+		.stream = &stream,
+		.admit = admit,
+		.left = note_departure,
+		.watch = note_watch,
 		.handle_message = take_message};
-	handed_on = drained = 0;
+	handed_on = drained = departed = watches = 0;
+	owner_answers = true;
 }
 
 static void end_server(void)
 {
 	while (server.clients)
 		remove_client(&server, server.clients);
-	expect(server.peers == 0 && server.queued_bytes == 0);
+	expect(server.queued_bytes == 0);
 	for (size_t i = 0; i < CLIENT_STATE_END; i++)
 		expect(server.counts[i] == 0);
-	tickets_finish(&tickets);
+	stream_finish(&stream);
 	access_finish(&access_of_test);
 }
 
@@ -618,6 +665,8 @@ static void a_peer_that_does_not_read_for_half_a_minute_is_closed(void)
 
 static void a_link_revoked_closes_its_connections_also_those_that_wait(void)
 {
+	static const struct admission revoked = {
+		.close_code = CLOSE_REVOKED, .reason = REVOKED_REASON};
 	struct client *observer, *queued, *moderator;
 
 	begin_server();
@@ -626,8 +675,8 @@ static void a_link_revoked_closes_its_connections_also_those_that_wait(void)
 	server.keys[OBSERVER].joins = (struct rate){.used = 64, .time_ns = present_ns};
 	queued = open_peer_as(OBSERVER, "Bob", "");
 	check(queued->state == CLIENT_QUEUED);
-	expect(keyring_revoke(access_of_test.keyring, "observer", NULL) == 1);
-	peers_check_links(&server);
+	peer_decide(&server, observer, &revoked);
+	peer_decide(&server, queued, &revoked);
 	expect(closed_with(observer) == CLOSE_REVOKED && closed_with(queued) == CLOSE_REVOKED);
 	expect(moderator->state == CLIENT_PEER);
 	end_server();
@@ -696,7 +745,7 @@ static void a_welcome_has_the_key_only_for_a_ticket_which_is_used_up(void)
 	check(by_key && by_key->body_case == UXREC__SERVER_MESSAGE__BODY_WELCOME);
 	expect(!*by_key->welcome->key && by_key->welcome->role == MODERATOR);
 	expect(strcmp(by_key->welcome->page_marker, "marker") == 0 && !by_key->welcome->recorder);
-	check(tickets_make(&tickets, MODERATOR, ticket) == 0);
+	check(tickets_make(&access_of_test.tickets, MODERATOR, ticket) == 0);
 	client = open_websocket();
 	send_hello(client, ticket, "Ana", "");
 	by_ticket = next_message(client);
@@ -744,7 +793,7 @@ static void an_identity_is_one_principal_whatever_its_name_and_link(void)
 	principal_of(OBSERVER, "Bob", "", second);
 	principal_of(REVIEWER, "Ana", "", other);
 	expect(strcmp(derived, second) != 0 && strcmp(derived, other) != 0);
-	server.options.user_principal = SECRET;
+	snprintf(access_of_test.user, sizeof(access_of_test.user), SECRET);
 	principal_of(REVIEWER, "Ana", IDENTITY, first);
 	expect(strcmp(first, SECRET) == 0);
 	end_server();
@@ -1070,7 +1119,7 @@ static void a_status_that_waits_is_replaced_and_other_messages_are_not(void)
 	observer->wsi->room_bytes = 0;
 	for (size_t i = 1; i <= 10; i++) {
 		deliver(&server, NULL, "", UXREC__ROLE__ROLE_UNSPECIFIED, packet_of(i),
-			KIND_STATUS_BROADCAST);
+			OUTLET_KIND_STATUS);
 		deliver(&server, NULL, "", UXREC__ROLE__ROLE_UNSPECIFIED, packet_of(100 + i), 0);
 	}
 	observer->wsi->room_bytes = SIZE_MAX;
@@ -1094,7 +1143,7 @@ static void a_frame_that_has_begun_ends_before_the_close_and_others_are_dropped(
 	send_bytes(observer, 1 * mb);
 	expect(flush(&server, observer) == 0);
 	frames_close(&server, observer, WEBSOCKET_POLICY, "why");
-	expect(observer->peer->closed && server.queued_bytes == 0 && server.peers == 0);
+	expect(observer->peer->closed && server.queued_bytes == 0);
 	observer->wsi->room_bytes = SIZE_MAX;
 	expect(next_frame(observer, &frame) && frame.payload.size_bytes == 9 + 1 * mb);
 	check(next_frame(observer, &frame) && frame.opcode == WEBSOCKET_CLOSE);
@@ -1118,22 +1167,6 @@ static void a_drained_backlog_is_reported_and_so_is_the_end_of_its_peer(void)
 	send_bytes(reviewer, 2 * mb);
 	remove_client(&server, reviewer);
 	expect(drained == 2);
-	end_server();
-}
-
-static void the_observers_key_is_given_to_moderators(void)
-{
-	_message_free_ Uxrec__ServerMessage *message = NULL;
-	struct client *moderator;
-	char key[KEY_BYTES];
-
-	begin_server();
-	moderator = open_peer(MODERATOR);
-	send_empty(moderator, UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK);
-	message = next_message(moderator);
-	check(message && message->body_case == UXREC__SERVER_MESSAGE__BODY_OBSERVER_LINK);
-	present_key(OBSERVER, key);
-	expect(message->request == 77 && strcmp(message->observer_link->key, key) == 0);
 	end_server();
 }
 
@@ -1190,14 +1223,14 @@ static void beyond_a_hundred_people_are_a_number(void)
 
 static struct session_clock session_clock;
 
-static void publish(struct live *live, uint16_t channel, int64_t time_ns, bool keyframe)
+static void publish(uint16_t channel, int64_t time_ns, bool keyframe)
 {
 	struct packet *packet;
 
 	check(packet_create_data(&packet, &session_clock,
 		      &(struct packet_info){channel, keyframe ? PACKET_KEYFRAME : 0, time_ns, 0},
 		      "data", 4) == 0);
-	hub_publish(live->hub, packet);
+	stream_publish(&stream, packet);
 	packet_unref(packet);
 }
 
@@ -1214,52 +1247,103 @@ static unsigned count_records(struct client *client, unsigned char opcode)
 
 static void an_observer_gets_the_channels_once_and_each_picture_once(void)
 {
-	struct client *observer;
-	struct live live;
+	struct client *observer, *first;
 
 	begin_server();
-	check(live_init(&live) == 0);
-	server.options.live = &live;
+	server.options.recorder = true;
+	first = open_peer(OBSERVER);
 	observer = open_peer(OBSERVER);
-	publish(&live, CHANNEL_SCREEN_INFO, 1, false);
-	publish(&live, CHANNEL_SCREEN, 2, true);
-	expect(!observer->live && live.watchers == 0);
+	publish(CHANNEL_SCREEN, 1, true); /* for nobody */
+	expect(send_empty(first, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE) == 0);
+	stream_begin(&stream, 1);
+	publish(CHANNEL_SCREEN_INFO, 1, false);
+	publish(CHANNEL_SCREEN, 2, true);
+	expect(!observer->live && stream.watchers == 1 && watches == 1);
 	expect(send_empty(observer, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE) == 0);
-	expect(observer->live && live.watchers == 1 && handed_on == 1);
+	expect(observer->live && stream.watchers == 2 && handed_on == 2 && watches == 2);
 	expect(count_records(observer, MCAP_CHANNEL) > 10);
-	publish(&live, CHANNEL_SCREEN, 3, false);
+	publish(CHANNEL_SCREEN, 3, false);
 	transport_want_write(observer);
 	expect(count_records(observer, MCAP_MESSAGE) == 1);
 	/* watching again: no channels, the latched message, the burst */
 	expect(send_empty(observer, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE) == 0);
-	expect(live.watchers == 1);
+	expect(stream.watchers == 2 && stream.epoch == 1);
 	expect(count_records(observer, MCAP_MESSAGE) == 3);
 	remove_client(&server, observer);
-	expect(live.watchers == 0);
-	live_finish(&live);
+	remove_client(&server, first);
+	expect(stream.watchers == 0 && departed == 2);
+	end_server();
+}
+
+static void packets_for_earlier_watchers_reach_no_later_one(void)
+{
+	struct client *observer;
+
+	begin_server();
+	server.options.recorder = true;
+	observer = open_peer(OBSERVER);
+	send_empty(observer, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE);
+	stream_begin(&stream, 1);
+	publish(CHANNEL_SCREEN, 2, true);
+	remove_client(&server, observer);
+	observer = open_peer(OBSERVER);
+	send_empty(observer, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE);
+	expect(stream.epoch == 2);
+	/* on their way when the watcher left */
+	publish(CHANNEL_SCREEN, 3, true);
+	stream_begin(&stream, 1);
+	publish(CHANNEL_SCREEN, 3, true);
+	transport_want_write(observer);
+	expect(count_records(observer, MCAP_MESSAGE) == 0);
+	stream_begin(&stream, 2);
+	publish(CHANNEL_SCREEN, 2, true);
+	publish(CHANNEL_SCREEN, 3, false);
+	transport_want_write(observer);
+	expect(count_records(observer, MCAP_MESSAGE) == 2);
 	end_server();
 }
 
 static void without_packets_left_the_watermark_is_sent_once(void)
 {
 	struct client *observer;
-	struct live live;
 
 	begin_server();
-	check(live_init(&live) == 0);
-	server.options.live = &live;
+	server.options.recorder = true;
 	observer = open_peer(OBSERVER);
-	publish(&live, CHANNEL_SCREEN, 2, true);
-	hub_set_watermark(live.hub, 5);
 	expect(send_empty(observer, UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE) == 0);
+	stream_begin(&stream, 1);
+	publish(CHANNEL_SCREEN, 2, true);
+	stream_complete(&stream, 5);
+	transport_want_write(observer);
 	expect(count_records(observer, MCAP_PRIVATE) == 1);
 	transport_want_write(observer);
 	expect(count_records(observer, MCAP_PRIVATE) == 0);
-	hub_set_watermark(live.hub, 6);
+	stream_complete(&stream, 6);
 	transport_want_write(observer);
 	expect(count_records(observer, MCAP_PRIVATE) == 1);
 	remove_client(&server, observer);
-	live_finish(&live);
+	end_server();
+}
+
+static void a_connection_waits_for_its_owner_and_not_for_ever(void)
+{
+	struct client *client = NULL;
+	char key[KEY_BYTES];
+
+	begin_server();
+	owner_answers = false;
+	client = open_websocket();
+	present_key(OBSERVER, key);
+	send_hello(client, key, "Ana", "");
+	expect(client->state == CLIENT_ASKED && client->wsi->paused);
+	/* what it sends meanwhile waits */
+	expect(send_empty(client, UXREC__CLIENT_MESSAGE__BODY_GET_STATUS) == 0 && handed_on == 0);
+	pass(5);
+	places_tick(&server, present_ns);
+	expect(client->state == CLIENT_ASKED);
+	pass(16);
+	places_tick(&server, present_ns);
+	expect(closed_with(client) == WEBSOCKET_TRY_LATER && departed == 1);
 	end_server();
 }
 
@@ -1335,12 +1419,15 @@ static const struct test tests[] = {
 		a_frame_that_has_begun_ends_before_the_close_and_others_are_dropped},
 	{"a drained backlog is reported, and so is the end of its peer",
 		a_drained_backlog_is_reported_and_so_is_the_end_of_its_peer},
-	{"the observers' key is given to moderators", the_observers_key_is_given_to_moderators},
 	{"the list of people goes to moderators, at changes and every two seconds",
 		the_list_of_people_goes_to_moderators_at_changes_and_every_two_seconds},
 	{"people beyond a hundred are a number", beyond_a_hundred_people_are_a_number},
 	{"an observer gets the channels once and each picture once",
 		an_observer_gets_the_channels_once_and_each_picture_once},
+	{"packets on their way to earlier watchers reach no later one",
+		packets_for_earlier_watchers_reach_no_later_one},
+	{"a connection waits for its owner's decision, and not for ever",
+		a_connection_waits_for_its_owner_and_not_for_ever},
 	{"the watermark is sent when no packet is left, and once",
 		without_packets_left_the_watermark_is_sent_once},
 };

@@ -1,6 +1,6 @@
 #include "tests/harness/helpers.h"
 
-#include "daemon/record/hub.h"
+#include "daemon/stream/hub.h"
 #include "protocol/base/clock.h"
 
 #include <string.h>

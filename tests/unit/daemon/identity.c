@@ -310,10 +310,10 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 	struct live *live = calloc(1, sizeof(*live));
 
 	check(live && live_init(live) == 0);
-	live_add_watcher(live, TWO); /* no session */
+	live_watch(live, TWO); /* no session */
 	begin_live(live, "a");
-	live_add_watcher(live, ONE);
-	live_add_watcher(live, ONE);
+	live_watch(live, ONE);
+	live_watch(live, ONE);
 	expect(live->audiences[0].count == 1);
 	expect(!live_accepts_notes(live, "a", ONE));
 	live_close(live);
@@ -325,7 +325,7 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 		live_close(live);
 	}
 	begin_live(live, "b");
-	live_add_watcher(live, TWO);
+	live_watch(live, TWO);
 	expect(live_accepts_notes(live, "a", ONE) && !live_accepts_notes(live, "b", TWO));
 	live_close(live);
 	expect(live_accepts_notes(live, "a", ONE) && live_accepts_notes(live, "b", TWO));
@@ -344,7 +344,7 @@ static void many_watchers_forget_the_first_ones(void)
 	begin_live(live, "a");
 	for (int i = 0; i <= LIVE_WATCHERS; i++) {
 		snprintf(principal, sizeof(principal), "%032x", (unsigned)i);
-		live_add_watcher(live, principal);
+		live_watch(live, principal);
 	}
 	live_close(live);
 	expect(live_accepts_notes(live, "a", principal) && live_accepts_notes(live, "a", ONE));

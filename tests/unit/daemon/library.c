@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "daemon/library/summaries.h"
-#include "daemon/net/jobs.h"
+#include "daemon/peers/jobs.h"
 #include "daemon/record/session_log.h"
 #include "protocol/base/clock.h"
 #include "replay/session/session_order.h"
@@ -79,11 +79,11 @@ static void peers_take_turns_however_much_one_of_them_asks(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
 	struct peer *flood = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
 	struct peer *honest = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
 	struct peer *third = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Bob", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Bob", PRINCIPAL, true, ""});
 
 	check(flood && honest && third && jobs_create(&jobs, false) == 0);
 	for (unsigned i = 1; i <= 60; i++)
@@ -104,9 +104,9 @@ static void a_newer_request_of_the_same_kind_replaces_the_one_that_waits(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
 	struct peer *peer = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
 	struct peer *other = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Bob", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Bob", PRINCIPAL, true, ""});
 	Uxrec__ClientMessage *same = make_request(1);
 	uint64_t replaced;
 
@@ -135,9 +135,9 @@ static void what_one_peer_asks_is_bounded_and_others_are_still_heard(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
 	struct peer *flood = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Eve", PRINCIPAL, true, ""});
 	struct peer *honest = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_OBSERVER, "Ana", PRINCIPAL, true, ""});
 	unsigned taken = 0;
 	int r = 0;
 
@@ -158,7 +158,7 @@ static void after_closing_nothing_is_taken_and_what_waits_is_dropped(void)
 {
 	_destroy_(jobs) struct jobs *jobs = NULL;
 	struct peer *peer = peer_create(
-		&(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
+		0, &(struct principal){UXREC__ROLE__ROLE_REVIEWER, "Ana", PRINCIPAL, true, ""});
 
 	check(peer && jobs_create(&jobs, true) == 0);
 	for (unsigned i = 1; i <= 50; i++)

@@ -2,7 +2,7 @@
 
 #include "tests/unit/daemon/transport.h"
 
-#include "daemon/access/access.h"
+#include "daemon/access/hosts.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -16,7 +16,7 @@
 	"Sec-WebSocket-Protocol: uxrec.v1\r\n\r\n"
 
 static struct server server;
-static struct access access_of_test;
+static struct hosts hosts;
 
 static void write_file(const char *folder, const char *name)
 {
@@ -47,9 +47,8 @@ static void begin_server(void)
 {
 	_autofree_ char *folder = make_folder("web");
 
-	check(access_init(&access_of_test, NULL, NULL, NULL) == 0);
 	server = (struct server){.descriptors = PLACES_LIMIT};
-	server.options.access = &access_of_test;
+	server.options.hosts = &hosts;
 	check(assets_create(&server.assets, folder, NULL) == 0);
 }
 
@@ -58,7 +57,6 @@ static void end_server(void)
 	while (server.clients)
 		remove_client(&server, server.clients);
 	assets_destroy(server.assets);
-	access_finish(&access_of_test);
 }
 
 static void ask(struct client *client, const char *request)

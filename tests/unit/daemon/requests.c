@@ -4,8 +4,10 @@
 #include "tests/harness/studies.h"
 
 #include "daemon/access/requests.h"
+#include "daemon/acts/changes.h"
 #include "daemon/library/library.h"
-#include "daemon/net/worker.h"
+#include "daemon/peers/worker.h"
+#include "daemon/record/live.h"
 #include "protocol/acts/act.h"
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
@@ -60,13 +62,14 @@ static void sent_free(struct sent *sent)
 }
 
 /* A named peer "slow" never reads: its backlog grows. */
-void server_send(struct server *server, struct peer *peer, struct packet *packet)
+static void send_to_peer(void *user, struct peer *peer, struct packet *packet, unsigned kind)
 {
 	struct view record = {packet->record, packet->size_bytes, 0};
 	struct sent *sent = calloc(1, sizeof(*sent));
 	struct mcap_record parsed;
 
-	(void)server;
+	(void)user;
+	(void)kind;
 	if (!sent || mcap_next_record(&record, &parsed) <= 0)
 		abort();
 	*sent = (struct sent){.peer = peer_ref(peer), .opcode = parsed.opcode};
@@ -83,30 +86,7 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 	put_sent(sent);
 }
 
-void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
-{
-	struct packet *packet = reply_packet(request, body);
-
-	check(packet != NULL);
-	server_send(server, peer, packet);
-}
-
-void server_fail(
-	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
-{
-	struct packet *packet = reply_failure(request, r, text);
-
-	check(packet != NULL);
-	server_send(server, peer, packet);
-}
-
-void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
-{
-	(void)server;
-	(void)session;
-	(void)body;
-}
+static const struct outlet outlet = {.send = send_to_peer};
 
 /* Lock held. @return the link to the oldest answer to a peer */
 static struct sent **find_sent(const struct peer *peer)
@@ -183,7 +163,9 @@ static int code_of(const Uxrec__ServerMessage *message, uint64_t request)
 struct lab {
 	char *folder, *studies, *examples;
 	struct library *library;
-	struct live live;
+	struct changes *changes;
+	struct live live;     /* of the owner */
+	struct stream stream; /* of the server */
 	struct peer *reviewer, *moderator, *slow, *other;
 	uint64_t request; /* of the newest */
 };
@@ -194,7 +176,7 @@ static struct peer *make_peer(Uxrec__Role role, const char *name)
 	struct peer *peer;
 
 	snprintf(principal.name, sizeof(principal.name), "%s", name);
-	peer = peer_create(&principal);
+	peer = peer_create(0, &principal);
 	check(peer != NULL);
 	return peer;
 }
@@ -211,9 +193,15 @@ static char *new_folder(const char *kind)
 	return path;
 }
 
+static void forget(void *user, const char *session)
+{
+	library_forget(((struct lab *)user)->library, session);
+}
+
 static void begin_lab(struct lab *lab)
 {
 	static char worker[300];
+	struct changes_options options;
 
 	*lab = (struct lab){.folder = new_folder("library"),
 		.studies = new_folder("studies"),
@@ -222,17 +210,23 @@ static void begin_lab(struct lab *lab)
 		.moderator = make_peer(MODERATOR, "Bob"),
 		.slow = make_peer(REVIEWER, "slow"),
 		.other = make_peer(MODERATOR, "other")};
-	check(live_init(&lab->live) == 0);
-	check(library_create(&lab->library, lab->folder, lab->studies, lab->examples, &lab->live,
-		      NULL) == 0);
+	check(live_init(&lab->live) == 0 && stream_init(&lab->stream) == 0);
+	check(library_create(&lab->library, lab->folder,
+		      &(struct studies){lab->studies, lab->examples}, &lab->stream, NULL) == 0);
+	options = (struct changes_options){lab->folder, &lab->live, forget, lab};
+	check(changes_create(&lab->changes, &options, NULL) == 0);
+	library_set_outlet(lab->library, &outlet);
+	changes_set_outlet(lab->changes, &outlet);
 	snprintf(worker, sizeof(worker), "%s/uxrec-worker", build_folder());
-	library_set_worker(lab->library, worker);
+	library_set_worker(lab->library, worker, NULL, NULL);
 }
 
 static void end_lab(struct lab *lab)
 {
+	changes_destroy(lab->changes);
 	library_destroy(lab->library);
 	live_finish(&lab->live);
+	stream_finish(&lab->stream);
 	while (first) {
 		struct sent *sent = first;
 
@@ -259,7 +253,12 @@ static uint64_t ask(struct lab *lab, struct peer *peer, Uxrec__ClientMessage *me
 	size = uxrec__client_message__get_packed_size(message);
 	check(buf_reserve(&packed, size) != NULL);
 	uxrec__client_message__pack(message, packed.data);
-	library_handle(lab->library, peer, uxrec__client_message__unpack(NULL, size, packed.data));
+	message = uxrec__client_message__unpack(NULL, size, packed.data);
+	check(message != NULL);
+	if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER)
+		changes_handle(lab->changes, peer, message);
+	else
+		library_handle(lab->library, peer, message);
 	return lab->request;
 }
 
@@ -501,13 +500,14 @@ static void a_list_is_newest_first_and_an_unreadable_session_has_its_reason(void
 static void the_session_being_recorded_is_listed_as_such(void)
 {
 	_message_free_ Uxrec__ServerMessage *message = NULL;
-	struct session_clock clock = {0};
+	Uxrec__ToServer__State state = UXREC__TO_SERVER__STATE__INIT;
 	struct lab lab;
 
 	begin_lab(&lab);
 	make_session(&lab, FIRST, "P01");
 	make_session(&lab, SECOND, "P02");
-	live_open(&lab.live, SECOND, &clock, AT(0), NULL, NULL, NULL, NULL);
+	state.session = (char *)SECOND;
+	check(stream_set_state(&lab.stream, &state) == 0);
 	ask_list(&lab, lab.reviewer, false);
 	message = next_message(lab.reviewer);
 	check(message->session_list && message->session_list->n_sessions == 2);
@@ -515,7 +515,6 @@ static void the_session_being_recorded_is_listed_as_such(void)
 		UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING);
 	expect(message->session_list->sessions[1]->health !=
 		UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING);
-	live_close(&lab.live);
 	end_lab(&lab);
 }
 
@@ -1140,18 +1139,20 @@ static void a_study_is_found_by_its_name(void)
 {
 	Uxrec__Study *study = NULL;
 	struct error error = {""};
+	struct studies studies;
 	struct lab lab;
 
 	begin_lab(&lab);
+	studies = (struct studies){lab.studies, lab.examples};
 	write_study(lab.studies, "shop.yaml", STUDY("Web shop"));
 	write_study(lab.studies, "wrong.yaml", "study: [\n");
-	check(library_find_study(lab.library, "Web shop", &study, &error) == 0);
+	check(studies_find(&studies, "Web shop", &study, &error) == 0);
 	expect(strcmp(study->name, "Web shop") == 0);
 	uxrec__study__free_unpacked(study, NULL);
-	expect(library_find_study(lab.library, "shop", &study, &error) == -ENOENT);
+	expect(studies_find(&studies, "shop", &study, &error) == -ENOENT);
 	expect(strstr(error.text, lab.studies) != NULL);
-	expect(library_find_study(lab.library, "wrong", &study, &error) == -EINVAL);
-	expect(!library_studies_hide(lab.library));
+	expect(studies_find(&studies, "wrong", &study, &error) == -EINVAL);
+	expect(!studies_hide(&studies));
 	end_lab(&lab);
 }
 
@@ -1215,7 +1216,7 @@ static void submit(struct worker *worker, struct peer *peer, const char *session
 	message.request = number;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION;
 	message.open_session = &open;
-	jobs_submit(worker_jobs(worker), NULL, peer,
+	jobs_submit(worker_jobs(worker), &outlet, peer,
 		uxrec__client_message__unpack(
 			NULL, uxrec__client_message__pack(&message, packed), packed));
 }

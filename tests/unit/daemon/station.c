@@ -18,48 +18,13 @@
 #define ID    "00112233445566778899aabbccddeeff"
 #define STUDY "study: Shop\ntasks:\n  - {id: find, title: Find it}\n  - {id: pay, title: Pay it}\n"
 
-/* ---- the server has no connections ---- */
-
-void server_send(struct server *server, struct peer *peer, struct packet *packet)
-{
-	(void)server;
-	(void)peer;
-	packet_unref(packet);
-}
-
-void server_answer(
-	struct server *server, struct peer *peer, uint64_t request, const ProtobufCMessage *body)
-{
-	(void)server;
-	(void)peer;
-	(void)request;
-	(void)body;
-}
-
-void server_fail(
-	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
-{
-	(void)server;
-	(void)peer;
-	(void)request;
-	(void)r;
-	(void)text;
-}
-
-void server_broadcast(struct server *server, const char *session, const ProtobufCMessage *body)
-{
-	(void)server;
-	(void)session;
-	(void)body;
-}
-
 /* ---- the station ---- */
 
 struct lab {
 	char *folder;
 	struct identity identity;
 	struct live live;
-	struct library *library;
+	struct acts *acts;
 	struct station *station;
 };
 
@@ -81,6 +46,17 @@ static unsigned no_observers(void *user)
 	return 0;
 }
 
+/* Nobody watches. */
+static void drop(void *user, const struct audience *audience, struct packet *packet, unsigned kind)
+{
+	(void)user;
+	(void)audience;
+	(void)kind;
+	packet_unref(packet);
+}
+
+static const struct outlet outlet = {.broadcast = drop};
+
 static void begin_lab(struct lab *lab)
 {
 	static unsigned number;
@@ -89,7 +65,8 @@ static void begin_lab(struct lab *lab)
 	snprintf(name, sizeof(name), "library-%u", number++);
 	*lab = (struct lab){.folder = temporary_path(name), .identity = {ID, ID, ID, ID}};
 	check(mkdir(lab->folder, 0700) == 0 && live_init(&lab->live) == 0);
-	check(library_create(&lab->library, lab->folder, NULL, NULL, &lab->live, NULL) == 0);
+	check(acts_create(&lab->acts, lab->folder, &lab->live, NULL) == 0);
+	acts_set_outlet(lab->acts, &outlet);
 	check(station_create(&lab->station,
 		      &(struct station_options){.library = lab->folder,
 			      .screen = "none",
@@ -103,7 +80,7 @@ static void begin_lab(struct lab *lab)
 			      .identity = &lab->identity,
 			      .page_marker = "marker",
 			      .live = &lab->live,
-			      .studies = lab->library,
+			      .acts = lab->acts,
 			      .must_stop = ignore_stop,
 			      .wake = ignore,
 			      .observers = no_observers}) == 0);
@@ -112,7 +89,7 @@ static void begin_lab(struct lab *lab)
 static void end_lab(struct lab *lab)
 {
 	station_destroy(lab->station);
-	library_destroy(lab->library);
+	acts_destroy(lab->acts);
 	live_finish(&lab->live);
 	free(lab->folder);
 }

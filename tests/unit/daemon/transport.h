@@ -87,44 +87,28 @@ void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
 	snprintf(accept, ACCEPT_KEY_BYTES, "accepted %.20s", key);
 }
 
-/* different for different texts: enough for principals */
-void transport_digest(const char *text, char digits[33])
-{
-	uint64_t a = 14695981039346656037u, b = 1099511628211u;
-
-	for (; *text; text++) {
-		a = (a ^ (unsigned char)*text) * 1099511628211u;
-		b = (b + (unsigned char)*text) * 6364136223846793005u + 1;
-	}
-	snprintf(digits, 33, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
-}
-
 /* ---- deliveries, which server.c takes from other threads ---- */
 
 static inline void deliver(struct server *server, struct peer *peer, const char *session,
 	Uxrec__Role role, struct packet *packet, unsigned kind)
 {
+	struct delivery delivery = {.connection = peer ? peer->number : 0,
+		.peer = peer,
+		.roles = role ? 1u << role : 0,
+		.kind = kind,
+		.packet = packet};
+
+	snprintf(delivery.session, sizeof(delivery.session), "%s", session);
 	server->queued_bytes += packet_cost(packet);
 	if (peer)
 		peer->queued_bytes += packet_cost(packet);
-	peer_deliver(server, peer, session, role, packet, kind);
+	peer_deliver(server, &delivery);
 	packet_unref(packet);
 }
 
-void server_fail(
-	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
+static inline void send_to_peer(void *user, struct peer *peer, struct packet *packet, unsigned kind)
 {
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
-	struct packet *packet;
-
-	failure.code = -r;
-	failure.text = (char *)text;
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-	message.failure = &failure;
-	check(packet_create_record_message(&packet, MCAP_PRIVATE, &message.base) == 0);
-	deliver(server, peer, "", UXREC__ROLE__ROLE_UNSPECIFIED, packet, 0);
+	deliver(user, peer, "", UXREC__ROLE__ROLE_UNSPECIFIED, packet, kind);
 }
 
 /* ---- connections ---- */
@@ -138,6 +122,7 @@ static inline struct client *accept_client(struct server *server)
 	client->wsi = calloc(1, sizeof(*client->wsi));
 	check(client->wsi != NULL);
 	client->wsi->room_bytes = SIZE_MAX;
+	client->number = ++server->connections;
 	client->since_ns = client->received_ns = client->moved_ns = present_ns;
 	places_before_accept(server);
 	while (*link)

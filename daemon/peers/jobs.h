@@ -1,6 +1,6 @@
 #pragma once
 
-#include "daemon/access/principal.h"
+#include "daemon/peers/peer.h"
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/net/worker.h"
+#include "daemon/peers/worker.h"
 
 #include "protocol/os/thread.h"
 
@@ -54,19 +54,19 @@ struct jobs *worker_jobs(struct worker *worker)
 	return worker->jobs;
 }
 
-void jobs_submit(
-	struct jobs *jobs, struct server *server, struct peer *peer, Uxrec__ClientMessage *message)
+void jobs_submit(struct jobs *jobs, const struct outlet *outlet, struct peer *peer,
+	Uxrec__ClientMessage *message)
 {
 	struct job *replaced;
 	int r = jobs_push(jobs, peer, message, &replaced);
 
 	if (replaced)
-		server_fail(server, peer, replaced->message->request, -ECANCELED,
+		outlet_fail(outlet, peer, replaced->message->request, -ECANCELED,
 			"replaced by a newer request");
 	job_free(replaced);
 	if (r == 0)
 		return;
-	server_fail(server, peer, message->request, r,
+	outlet_fail(outlet, peer, message->request, r,
 		"too many requests are waiting: wait for their answers");
 	uxrec__client_message__free_unpacked(message, NULL);
 }

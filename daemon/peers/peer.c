@@ -1,14 +1,15 @@
-#include "daemon/access/principal.h"
+#include "daemon/peers/peer.h"
 
 #include <stdlib.h>
 
-struct peer *peer_create(const struct principal *principal)
+struct peer *peer_create(uint64_t number, const struct principal *principal)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 
 	if (!peer)
 		return NULL;
 	peer->refs = 1;
+	peer->number = number;
 	peer->principal = *principal;
 	return peer;
 }

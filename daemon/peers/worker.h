@@ -1,7 +1,7 @@
 #pragma once
 
-#include "daemon/net/jobs.h"
-#include "daemon/net/server.h"
+#include "daemon/peers/jobs.h"
+#include "daemon/peers/outlet.h"
 
 /** Thread that serves peers' requests, in the order of jobs.h. */
 struct worker;
@@ -21,8 +21,8 @@ int worker_create(struct worker **ret, const char *name, bool (*work)(void *user
 struct jobs *worker_jobs(struct worker *worker);
 
 /** jobs_push(); for refused or superseded requests sends a failure to the peer. Takes over @p message. */
-void jobs_submit(
-	struct jobs *jobs, struct server *server, struct peer *peer, Uxrec__ClientMessage *message);
+void jobs_submit(struct jobs *jobs, const struct outlet *outlet, struct peer *peer,
+	Uxrec__ClientMessage *message);
 
 /** Call work(NULL) if the thread is idle. Any thread. */
 void worker_wake(struct worker *worker);

@@ -18,6 +18,7 @@ struct hub_cursor {
 	uint16_t latched;    /* after a skip: next channel whose latched packet is resent */
 	uint64_t skipped;    /* packets skipped because this observer was too slow */
 	bool receives_muted; /* moderator: gets sound withheld from observers */
+	bool withheld;       /* observers do not get the packet returned last */
 };
 
 /** @return 0 (free with hub_destroy()) or -ENOMEM */
@@ -45,7 +46,14 @@ void hub_set_muted(struct hub *hub, bool muted, int64_t at_ns);
  */
 void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all);
 
-/** Publish a packet to all observers; takes its own reference. */
+/** Get what hub_set_withheld() and hub_set_keyframes() have set. */
+void hub_get_withheld(struct hub *hub, uint32_t *ret_observers, uint32_t *ret_all);
+bool hub_has_keyframes(struct hub *hub);
+
+/** @return false after a hub_reset() since the cursor joined: it gets nothing more, and must join again */
+bool hub_is_joined(struct hub *hub, const struct hub_cursor *cursor);
+
+/** Publish a packet to all observers, or with PACKET_MUTED to moderators alone; takes its own reference. */
 void hub_publish(struct hub *hub, struct packet *packet);
 
 /** Advance the watermark: everything up to this session time has been published. */

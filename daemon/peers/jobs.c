@@ -1,4 +1,4 @@
-#include "daemon/net/jobs.h"
+#include "daemon/peers/jobs.h"
 
 #include "daemon/access/requests.h"
 #include "protocol/base/cleanup.h"

@@ -1,4 +1,4 @@
-#include "daemon/record/hub.h"
+#include "daemon/stream/hub.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
@@ -137,6 +137,34 @@ void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all)
 	pthread_mutex_unlock(&hub->lock);
 }
 
+void hub_get_withheld(struct hub *hub, uint32_t *ret_observers, uint32_t *ret_all)
+{
+	pthread_mutex_lock(&hub->lock);
+	*ret_observers = hub->withheld;
+	*ret_all = hub->withheld_of_all;
+	pthread_mutex_unlock(&hub->lock);
+}
+
+bool hub_has_keyframes(struct hub *hub)
+{
+	bool available;
+
+	pthread_mutex_lock(&hub->lock);
+	available = !hub->no_keyframes;
+	pthread_mutex_unlock(&hub->lock);
+	return available;
+}
+
+bool hub_is_joined(struct hub *hub, const struct hub_cursor *cursor)
+{
+	bool is;
+
+	pthread_mutex_lock(&hub->lock);
+	is = cursor->generation == hub->generation;
+	pthread_mutex_unlock(&hub->lock);
+	return is;
+}
+
 static bool is_withheld(
 	const struct hub *hub, const struct hub_cursor *cursor, const struct packet *packet)
 {
@@ -160,8 +188,9 @@ void hub_destroy(struct hub *hub)
 static bool is_muted(
 	const struct hub *hub, const struct channel_kind *kind, const struct packet *packet)
 {
-	return (hub->muted || packet->time_ns < hub->muted_until_ns) &&
-		kind->modality == MODALITY_SOUND && !kind->latched;
+	return packet->flags & PACKET_MUTED ||
+		((hub->muted || packet->time_ns < hub->muted_until_ns) &&
+			kind->modality == MODALITY_SOUND && !kind->latched);
 }
 
 static void publish(struct hub *hub, struct packet *packet)
@@ -305,10 +334,14 @@ static bool is_wanted(struct hub_cursor *cursor, uint64_t number, const struct p
 static struct packet *ref_unless_withheld(
 	const struct hub *hub, struct hub_cursor *cursor, struct packet *candidate)
 {
+	static const struct hub_cursor observer = {0};
+
 	if (!candidate)
 		return NULL;
-	if (!is_withheld(hub, cursor, candidate))
+	if (!is_withheld(hub, cursor, candidate)) {
+		cursor->withheld = is_withheld(hub, &observer, candidate);
 		return packet_ref(candidate);
+	}
 	/* later pictures depend on this one: the video resumes with a keyframe */
 	cursor->needs_keyframe |= channel_is_picture(candidate->channel);
 	return NULL;
@@ -333,6 +366,7 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 			if ((!muted || cursor->receives_muted) &&
 				is_wanted(cursor, number, candidate))
 				packet = ref_unless_withheld(hub, cursor, candidate);
+			cursor->withheld |= muted;
 		}
 	}
 	pthread_mutex_unlock(&hub->lock);
