@@ -110,7 +110,7 @@ C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c tests/harness/*/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps deps-tests check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan check-coverage bench bench-damage bench-file bench-input bench-screen bench-sound install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-damage bench-file bench-input bench-screen bench-sound bench-wall install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -425,6 +425,13 @@ bench-sound:
 	$(make) -s tests
 	@$(B)/tests/bench/sound $(ARGS)
 
+# cost of the wall between recorder and network, beside a build of another commit, and the time to come back after a kill:
+# UXREC_BEFORE=FOLDER, its build folder; ARGS="--seconds 10 --kills 30 --observers 100"
+bench-wall:
+	$(call install,$(FOR_TESTS))
+	$(make) -s all tests
+	@UXREC_BUILD=$(B) $(NODE) tests/bench/wall.mjs $(ARGS)
+
 # ---- installing ----
 
 install: all
@@ -436,7 +443,8 @@ install: all
 	install -m755 $(HELPERS:%=$(B)/%) $(DESTDIR)$(PREFIX)/libexec/uxrec
 	install -m644 build/web/* $(DESTDIR)$(PREFIX)/share/uxrec/web
 	install -m644 daemon/demo/*.yaml $(DESTDIR)$(PREFIX)/share/uxrec/studies
-	sed 's|@PREFIX@|$(PREFIX)|g' systemd/uxrecd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/user/uxrecd.service
+	for unit in uxrecd.service uxrec-server.socket uxrec-server@.service; do \
+		sed 's|@PREFIX@|$(PREFIX)|g' systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/user/$$unit; done
 	for unit in uxrec-inputd.service uxrec-inputd.socket; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -m644 systemd/uxrec-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/uxrec.conf

@@ -25,6 +25,7 @@ static const char usage[] =
 	"; port 0: any)\n"
 	"  --allow-host NAME    also answer to this host name (a tunnel's); may be repeated\n"
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
+	"  --server SOCKET      of a service that is uxrec-server (default: a child process)\n"
 	"  --links FILE         write the links to this file, readable only by the same user\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
@@ -60,6 +61,7 @@ enum {
 	OPTION_LISTEN,
 	OPTION_HOST,
 	OPTION_CONTROL,
+	OPTION_SERVER,
 	OPTION_STUDIES,
 	OPTION_DISPLAY,
 	OPTION_SCREEN,
@@ -187,6 +189,7 @@ static int parse_option(struct options *options, int c, const char *value)
 
 	switch (c) {
 	case OPTION_LIBRARY: replace(&options->library, value); return 0;
+	case OPTION_SERVER: options->service = value; return 0;
 	case OPTION_CONTROL: replace(&options->control, value); return 0;
 	case OPTION_STUDIES: replace(&options->studies, value); return 0;
 	case OPTION_DISPLAY: replace(&options->display, value); return 0;
@@ -293,6 +296,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"listen", required_argument, NULL, OPTION_LISTEN},
 		{"allow-host", required_argument, NULL, OPTION_HOST},
 		{"control", required_argument, NULL, OPTION_CONTROL},
+		{"server", required_argument, NULL, OPTION_SERVER},
 		{"studies", required_argument, NULL, OPTION_STUDIES},
 		{"display", required_argument, NULL, OPTION_DISPLAY},
 		{"screen", required_argument, NULL, OPTION_SCREEN},

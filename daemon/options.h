@@ -26,6 +26,7 @@ struct options {
 	enum chroma chroma;
 	const char *priority; /* of screen capture: "usual", "low", "idle" */
 	int64_t sync_every_ns;
+	const char *service; /* socket of uxrec-server's service; NULL: a child process */
 	const char *allowed_hosts[8];
 	unsigned allowed_host_count;
 };

@@ -421,6 +421,7 @@ static int create_front(struct daemon *daemon, struct error *reterr)
 	const struct options *options = &daemon->options;
 	const struct front_options wanted = {
 		.server = options->server,
+		.service = options->service,
 		.program = "uxrecd",
 		.address = options->address,
 		.port = options->port,

@@ -220,7 +220,8 @@ int front_create(struct front **ret, const struct front_options *options, struct
 	if (!front)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	front->options = *options;
-	front->fd = front->listening = -1;
+	front->fd = front->server_fd = front->listening = -1;
+	front->is_service = options->service != NULL;
 	pthread_mutex_init(&front->lock, NULL);
 	pthread_cond_init(&front->changed, NULL);
 	front->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

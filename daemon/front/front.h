@@ -15,11 +15,12 @@ struct front;
 
 /** All strings must outlive the front. */
 struct front_options {
-	const char *server;                       /* path of uxrec-server */
-	const char *program;                      /* name of this program, for clients */
-	const char *address;                      /* "127.0.0.1" */
-	int port;                                 /* 0: any free port */
-	const char *web;                          /* folder of the pages */
+	const char *server;  /* path of uxrec-server */
+	const char *service; /* socket of a service that is it, instead of a child; NULL: none */
+	const char *program; /* name of this program, for clients */
+	const char *address; /* "127.0.0.1" */
+	int port;            /* 0: any free port */
+	const char *web;     /* folder of the pages */
 	const char *library, *studies, *examples; /* folders; NULL: none */
 	const char *worker;                       /* path of uxrec-worker */
 	const struct hosts *hosts;

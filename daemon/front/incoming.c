@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define RECORD_LIMIT_BYTES (WIRE_MESSAGE_LIMIT_BYTES + 4096)
 #define READ_BYTES         (64 * 1024)
@@ -275,6 +276,31 @@ static int take_all(struct front *front, struct error *reterr)
 	return r;
 }
 
+/* @return as recvmsg(2), or -EACCES with the reason; the sender, as the kernel gives it, is noted once */
+static ssize_t receive(struct front *front, void *at, struct error *reterr)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec piece = {at, READ_BYTES};
+	struct msghdr message = {.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room)};
+	ssize_t n = recvmsg(front->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = n > 0 && !front->server ? CMSG_FIRSTHDR(&message) : NULL;
+	struct ucred sender;
+
+	if (!header || header->cmsg_type != SCM_CREDENTIALS)
+		return n;
+	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	if (sender.uid != geteuid())
+		return error_set(reterr, -EACCES, "it is of another user");
+	process_know(front, sender.pid);
+	return n;
+}
+
 int incoming_receive(struct front *front, struct error *reterr)
 {
 	unsigned char *at = buf_reserve(&front->received, READ_BYTES);
@@ -282,7 +308,9 @@ int incoming_receive(struct front *front, struct error *reterr)
 
 	if (!at)
 		return error_set(reterr, -ENOMEM, "out of memory");
-	n = recv(front->fd, at, READ_BYTES, MSG_DONTWAIT);
+	n = receive(front, at, reterr);
+	if (n == -EACCES)
+		return -EACCES;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)

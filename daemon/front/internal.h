@@ -55,11 +55,14 @@ struct front {
 	bool ready, failed;
 
 	/* the process */
-	pid_t pid; /* 0: none */
-	int fd;    /* its socket; -1: none */
+	bool is_service; /* it is one of the service manager; else a child */
+	pid_t child;     /* 0: none */
+	pid_t server;    /* known by its first record; 0: not yet */
+	int server_fd;   /* handle of it, -1 likewise */
+	int fd;          /* its socket; -1: none */
 	bool serves;
-	unsigned failures;         /* ends soon after a start, in succession */
-	int64_t started_ns;        /* of this one */
+	unsigned failures; /* ends before it served, in succession */
+	struct rate starts;
 	int64_t start_ns;          /* time of the next start */
 	int64_t heard_ns, sent_ns; /* of its last record; of the last progress in sending */
 	int64_t checked_ns;
@@ -89,6 +92,8 @@ struct front {
 void process_start(struct front *front);
 /** End the server and all its connections, for a reason to log; NULL: the front stops. It is started again later. */
 void process_end(struct front *front, const char *why);
+/** Note the number of the process, as the kernel gives it. */
+void process_know(struct front *front, pid_t server);
 /** End a child of the server; another process is left alone. */
 void process_end_worker(const struct front *front, pid_t worker);
 

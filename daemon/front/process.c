@@ -13,13 +13,18 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A server that ends this soon after its start is started later each time. */
-#define SHORT_LIFE_NS  (2 * NS_PER_S)
+/*
+ * A server that has served is started again at once, unless somebody ends it again and again: a start takes 30 ms of
+ * processor time. One that never serves is started later each time.
+ */
 #define FIRST_DELAY_NS (25 * NS_PER_MS)
+#define OFTEN_DELAY_NS (NS_PER_S / 2)
 #define DELAY_LIMIT_NS (2 * NS_PER_S)
+static const struct rate_limit starts_limit = {1, 10};
 
 extern char **environ;
 
@@ -46,7 +51,7 @@ static int spawn(struct front *front, int child_fd)
 	posix_spawnattr_setflags(&attributes,
 		POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	r = posix_spawn(
-		&front->pid, front->options.server, &actions, &attributes, arguments, environ);
+		&front->child, front->options.server, &actions, &attributes, arguments, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return -r;
@@ -107,7 +112,7 @@ static int send_setup(struct front *front)
 	return (size_t)n == packet->size_bytes ? 0 : -EMSGSIZE;
 }
 
-static int begin(struct front *front)
+static int begin_child(struct front *front)
 {
 	int pair[2], r;
 
@@ -116,17 +121,52 @@ static int begin(struct front *front)
 	front->fd = pair[0];
 	r = spawn(front, pair[1]);
 	close(pair[1]);
+	return r;
+}
+
+/* Whoever listens there is to be this user, as is the user's service manager. */
+static int begin_service(struct front *front)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (strlen(front->options.service) >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(at.sun_path, front->options.service);
+	front->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (front->fd < 0 || connect(front->fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+		getsockopt(front->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	return peer.uid == geteuid() ? 0 : -EPERM;
+}
+
+static int begin(struct front *front)
+{
+	int r = front->is_service ? begin_service(front) : begin_child(front);
+	int on = 1;
+
+	/* tells which process it is */
+	if (r == 0 && setsockopt(front->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		r = -errno;
 	return r < 0 ? r : send_setup(front);
+}
+
+void process_know(struct front *front, pid_t server)
+{
+	front->server = server;
+	front->server_fd = pidfd_open(server, 0);
 }
 
 static void set_next_start(struct front *front)
 {
-	int64_t now_ns = clock_now_ns();
-	int64_t delay_ns = FIRST_DELAY_NS;
+	int64_t now_ns = clock_now_ns(), delay_ns = FIRST_DELAY_NS;
 
-	front->failures = now_ns - front->started_ns < SHORT_LIFE_NS ? front->failures + 1 : 0;
+	front->failures = front->serves ? 0 : front->failures + 1;
 	for (unsigned i = 0; i < front->failures && delay_ns < DELAY_LIMIT_NS; i++)
 		delay_ns *= 2;
+	if (!rate_take(&front->starts, &starts_limit, 1, now_ns) && delay_ns < OFTEN_DELAY_NS)
+		delay_ns = OFTEN_DELAY_NS;
 	front->start_ns = now_ns + (delay_ns < DELAY_LIMIT_NS ? delay_ns : DELAY_LIMIT_NS);
 }
 
@@ -136,7 +176,7 @@ void process_start(struct front *front)
 	char why[120];
 	int r;
 
-	front->started_ns = front->heard_ns = front->sent_ns = front->checked_ns = now_ns;
+	front->heard_ns = front->sent_ns = front->checked_ns = now_ns;
 	front->serves = false;
 	r = begin(front);
 	if (r == 0)
@@ -159,24 +199,47 @@ static void report(struct front *front, const char *why, int status)
 		why, how);
 }
 
-void process_end(struct front *front, const char *why)
+/* @return its status, 0 for that of a service */
+static int end(struct front *front, bool at_once)
 {
 	int status = 0;
 
 	if (front->fd >= 0)
 		close(front->fd);
 	front->fd = -1;
-	if (front->pid > 0) {
-		status = child_end(front->pid, why ? 0 : NS_PER_S);
+	if (front->child > 0) {
+		status = child_end(front->child, at_once ? 0 : NS_PER_S);
 		/* its workers, which are in its group */
-		kill(-front->pid, SIGKILL);
+		kill(-front->child, SIGKILL);
+	} else if (front->server_fd >= 0 && at_once) {
+		/* one that is stopped does not see that its socket is closed */
+		pidfd_send_signal(front->server_fd, SIGKILL, NULL, 0);
 	}
-	front->pid = 0;
+	if (front->server_fd >= 0)
+		close(front->server_fd);
+	front->server_fd = -1;
+	front->child = front->server = 0;
+	return status;
+}
+
+void process_end(struct front *front, const char *why)
+{
+	int status = end(front, why != NULL);
+
 	incoming_clear(front);
 	outgoing_clear(front);
 	if (!why)
 		return;
 	set_next_start(front);
+	if (front->is_service && !front->serves) {
+		log_warning(
+			"the service at %s does not serve the pages (%s): a child process "
+			"does",
+			front->options.service, why);
+		front->is_service = false;
+		front->start_ns = clock_now_ns();
+		return;
+	}
 	pthread_mutex_lock(&front->lock);
 	front->failed = !front->ready;
 	pthread_cond_broadcast(&front->changed);
@@ -185,28 +248,11 @@ void process_end(struct front *front, const char *why)
 		report(front, why, status);
 }
 
-/* @return the parent of a process, 0 when there is none */
-static pid_t parent_of(pid_t process)
-{
-	char path[40], line[200];
-	long parent = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", process);
-	file = fopen(path, "re");
-	while (file && !parent && fgets(line, sizeof(line), file))
-		if (strncmp(line, "PPid:", 5) == 0)
-			parent = strtol(line + 5, NULL, 10);
-	if (file)
-		fclose(file);
-	return (pid_t)parent;
-}
-
 void process_end_worker(const struct front *front, pid_t worker)
 {
 	/* first the handle: if the number is another process's by now, the handle is of the one that has ended */
 	_autoclose_ int fd = worker > 0 ? pidfd_open(worker, 0) : -1;
 
-	if (fd >= 0 && parent_of(worker) == front->pid)
+	if (fd >= 0 && front->server > 0 && child_parent(worker) == front->server)
 		pidfd_send_signal(fd, SIGKILL, NULL, 0);
 }

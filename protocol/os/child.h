@@ -18,3 +18,6 @@ int child_end(pid_t child, int64_t grace_ns);
  * @param end  NULL: as child_end()
  */
 int child_end_by(pid_t child, int64_t grace_ns, void (*end)(void *user, pid_t child), void *user);
+
+/** @return the parent of any process, 0 when there is none */
+pid_t child_parent(pid_t process);

@@ -76,6 +76,19 @@ export function cpuOf(pid) {
   return sum(pid);
 }
 
+/** Processes of a program that a process started, by their pids. */
+export const childrenOf = (pid, program) =>
+  readdirSync('/proc')
+    .filter((child) => {
+      try {
+        const ppid = Number(readFileSync(`/proc/${child}/status`, 'latin1').match(/PPid:\s*(\d+)/)[1]);
+        return ppid === pid && readFileSync(`/proc/${child}/cmdline`, 'latin1').includes(program);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+
 /* a failed or terminated test leaves no process behind */
 const started = new Set();
 process.on('exit', () => {
@@ -149,9 +162,13 @@ export const QUIET = ['--screen', 'test', '--fps', '5', '--input', 'none', '--so
 
 /** uxrecd with its own library. */
 export class Recorder {
-  /** @param descriptors  limit of open file descriptors, if not the default */
-  static async start(options = [], env = process.env, descriptors = undefined) {
+  /**
+   * @param descriptors  limit of open file descriptors, if not the default
+   * @param programs     folder of uxrecd, if not this build's
+   */
+  static async start(options = [], env = process.env, descriptors = undefined, programs = build) {
     const recorder = new Recorder();
+    recorder.programs = programs;
     recorder.folder = mkdtempSync(join(tmpdir(), 'uxrec-browser-'));
     recorder.library = join(recorder.folder, 'library');
     recorder.control = join(recorder.folder, 'control');
@@ -167,7 +184,7 @@ export class Recorder {
     const recorder = this;
     recorder.output = '';
     const limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
-    const [program, ...before] = [...limit, join(build, 'uxrecd')];
+    const [program, ...before] = [...limit, join(recorder.programs, 'uxrecd')];
     recorder.child = start(
       program,
       [
@@ -202,7 +219,7 @@ export class Recorder {
 
   /** Run `uxrec …`; returns its output. */
   async uxrec(...command) {
-    const { stdout } = await run(join(build, 'uxrec'), ['--control', this.control, ...command]);
+    const { stdout } = await run(join(this.programs, 'uxrec'), ['--control', this.control, ...command]);
     return stdout.trim();
   }
 
@@ -666,11 +683,14 @@ export class RawSocket {
   }
 }
 
+let wireModule;
+
 /** A client with the page's protocol, messages of wire.proto, and any request rate. */
 export class Client {
   static async open(recorder, role, name, identity) {
     const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
-    const wire = await pageModule('../gen/protocol/wire_pb.ts');
+    wireModule ??= pageModule('../gen/protocol/wire_pb.ts');
+    const wire = await wireModule;
     const client = new Client();
     client.pack = (request, body) =>
       record(OPCODE_PRIVATE, Buffer.from(toBinary(wire.ClientMessageSchema, create(wire.ClientMessageSchema, { request, body }))));
@@ -680,7 +700,12 @@ export class Client {
     client.bodies = new Map();
     client.socket = await RawSocket.open(recorder.port);
     client.socket.send(client.pack(0n, { case: 'hello', value: { token: recorder.token(role), name, identity } }));
-    await until(() => client.socket.messages.length > 0, 'welcome');
+    let isClosed = false;
+    client.socket.closed.then(() => {
+      isClosed = true;
+    });
+    await until(() => client.socket.messages.length > 0 || isClosed, 'welcome');
+    if (client.socket.messages.length === 0) throw new Error('the connection was closed before a welcome');
     return client;
   }
 

@@ -1,7 +1,7 @@
 // Work in a process of its own, gone wrong: a page that asks for it gets an error, and the recording gets nothing of it.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
@@ -14,7 +14,7 @@ for (const program of ['uxrecd', 'uxrec', 'uxrec-inputd', 'uxrec-server']) linkS
 copyFileSync(join(root, real, 'tests/tools/mad_worker'), join(root, mad, 'uxrec-worker'));
 symlinkSync(join(root, 'build/web'), join(root, mad, 'web'));
 process.env.UXREC_BUILD = mad;
-const { Client, Recorder, until } = await import('../../harness/pages/lab.mjs');
+const { childrenOf, Client, Recorder, until } = await import('../../harness/pages/lab.mjs');
 
 after(async () => {
   await Recorder.endAll();
@@ -22,19 +22,8 @@ after(async () => {
 });
 
 const metrics = (study) => ({ case: 'getMetrics', value: { study } });
-const children = (pid, program) =>
-  readdirSync('/proc')
-    .filter((child) => {
-      try {
-        const ppid = Number(readFileSync(`/proc/${child}/status`, 'latin1').match(/PPid:\s*(\d+)/)[1]);
-        return ppid === pid && readFileSync(`/proc/${child}/cmdline`, 'latin1').includes(program);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 const workers = (recorder) =>
-  children(recorder.child.pid, 'uxrec-server').flatMap((server) => children(server, 'uxrec-worker'));
+  childrenOf(recorder.child.pid, 'uxrec-server').flatMap((server) => childrenOf(server, 'uxrec-worker'));
 const memoryKb = (recorder) =>
   Number(readFileSync(`/proc/${recorder.child.pid}/status`, 'latin1').match(/VmRSS:\s*(\d+)/)[1]);
 

@@ -162,11 +162,16 @@ function LaneNames({
 function Axis({ scale, widthPx }: { scale: Scale; widthPx: number }) {
   return (
     <div class="axis" aria-hidden="true">
-      {ticks(scale.fromNs - scale.beginNs, scale.lengthNs, widthPx).map(({ share, text }) => (
-        <span key={text} style={place(share)}>
-          {(1 - share) * widthPx > text.length * 8 ? text : ''}
-        </span>
-      ))}
+      {ticks(scale.fromNs - scale.beginNs, scale.lengthNs, widthPx).map(({ share, text }) => {
+        const hasRoom = (1 - share) * widthPx > text.length * 8;
+        /* inside also while the width is that of the moment before a change */
+        const style = hasRoom ? { left: `min(${share * 100}%, 100% - ${text.length + 1}ch)` } : place(share);
+        return (
+          <span key={text} style={style}>
+            {hasRoom ? text : ''}
+          </span>
+        );
+      })}
     </div>
   );
 }
