@@ -36,6 +36,9 @@ struct parcel {
 /* Pointer shapes and latched packets of a join. */
 #define BURST_LIMIT 160
 
+/* Parcels that are sent by one call. */
+#define SENDING_LIMIT 8
+
 struct front {
 	struct front_options options;
 	struct outlet outlet;
@@ -69,8 +72,10 @@ struct front {
 	struct log_limit ends;
 
 	/* outgoing */
-	struct parcel sending, held;
-	size_t sent_bytes; /* of both records of `sending` */
+	struct parcel held; /* chosen, and not among them yet */
+	struct parcel sending[SENDING_LIMIT];
+	size_t sending_count;
+	size_t sent_bytes; /* of their records */
 	struct packet *burst[BURST_LIMIT];
 	size_t burst_count, burst_next;
 	bool joined; /* the server has watchers */

@@ -4,6 +4,7 @@
 #include "protocol/mcap.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -225,17 +226,17 @@ static void hold_live(struct front *front)
 /* ---- sending ---- */
 
 /* @return false without memory: then nothing that depends on it may be sent */
-static bool take_state(struct front *front)
+static bool take_state(struct front *front, struct parcel *ret)
 {
 	unsigned revision = front->options.live->revision;
 	Uxrec__ToServer *message;
 
 	if (live_describe(front->options.live, &message) < 0)
 		return false;
-	front->sending.body = message_packet(message);
+	*ret = (struct parcel){.body = message_packet(message)};
 	uxrec__to_server__free_unpacked(message, NULL);
 	front->revision = revision;
-	front->has_state = front->sending.body != NULL;
+	front->has_state = ret->body != NULL;
 	return front->has_state;
 }
 
@@ -255,7 +256,7 @@ static void hold_message(struct front *front)
  *
  * @return 1, 0 when there is nothing, or -ENOMEM
  */
-static int choose(struct front *front)
+static int choose(struct front *front, struct parcel *ret)
 {
 	const struct live *live = front->options.live;
 
@@ -264,36 +265,71 @@ static int choose(struct front *front)
 	if (!front->held.body && front->joined)
 		hold_live(front);
 	if (live && (!front->has_state || front->revision != live->revision))
-		return take_state(front) ? 1 : -ENOMEM;
-	front->sending = front->held;
+		return take_state(front, ret) ? 1 : -ENOMEM;
+	*ret = front->held;
 	front->held = (struct parcel){0};
-	return front->sending.body != NULL;
+	return ret->body != NULL;
+}
+
+static size_t parcel_bytes(const struct parcel *parcel)
+{
+	return (parcel->head ? parcel->head->size_bytes : 0) + parcel->body->size_bytes;
+}
+
+/* Add what is left of a packet after @p skipped bytes. @return the bytes still to skip */
+static size_t add_piece(struct msghdr *message, const struct packet *packet, size_t skipped)
+{
+	size_t size = packet ? packet->size_bytes : 0;
+
+	if (skipped >= size)
+		return skipped - size;
+	message->msg_iov[message->msg_iovlen++] =
+		(struct iovec){packet->record + skipped, size - skipped};
+	return 0;
 }
 
 /* @return the number of bytes sent, or a negative errno */
 static ssize_t send_some(struct front *front)
 {
-	const struct packet *head = front->sending.head, *body = front->sending.body;
-	size_t head_bytes = head ? head->size_bytes : 0, at = front->sent_bytes;
-	struct iovec pieces[2];
+	struct iovec pieces[2 * SENDING_LIMIT];
 	struct msghdr message = {.msg_iov = pieces};
+	size_t skipped = front->sent_bytes;
 	ssize_t n;
 
-	if (at < head_bytes)
-		pieces[message.msg_iovlen++] = (struct iovec){head->record + at, head_bytes - at};
-	at = at > head_bytes ? at - head_bytes : 0;
-	pieces[message.msg_iovlen++] = (struct iovec){body->record + at, body->size_bytes - at};
+	for (size_t i = 0; i < front->sending_count; i++) {
+		skipped = add_piece(&message, front->sending[i].head, skipped);
+		skipped = add_piece(&message, front->sending[i].body, skipped);
+	}
 	n = sendmsg(front->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n < 0 ? -errno : n;
+}
+
+/* Drop the parcels that are sent whole. */
+static void drop_sent(struct front *front)
+{
+	size_t count = 0;
+
+	while (count < front->sending_count &&
+		front->sent_bytes >= parcel_bytes(&front->sending[count])) {
+		front->sent_bytes -= parcel_bytes(&front->sending[count]);
+		parcel_clear(&front->sending[count++]);
+	}
+	front->sending_count -= count;
+	memmove(front->sending, front->sending + count,
+		front->sending_count * sizeof(*front->sending));
 }
 
 int outgoing_send(struct front *front)
 {
 	for (;;) {
-		int r = front->sending.body ? 1 : choose(front);
+		int r = 1;
 		ssize_t n;
 
-		if (r <= 0)
+		/* a packet and the time that it completes arrive together */
+		while (front->sending_count < SENDING_LIMIT &&
+			(r = choose(front, &front->sending[front->sending_count])) > 0)
+			front->sending_count++;
+		if (r < 0 || front->sending_count == 0)
 			return r;
 		n = send_some(front);
 		if (n == -EAGAIN || n == -EINTR)
@@ -302,12 +338,7 @@ int outgoing_send(struct front *front)
 			return (int)n;
 		front->sent_ns = clock_now_ns();
 		front->sent_bytes += (size_t)n;
-		if (front->sent_bytes <
-			(front->sending.head ? front->sending.head->size_bytes : 0) +
-				front->sending.body->size_bytes)
-			continue;
-		parcel_clear(&front->sending);
-		front->sent_bytes = 0;
+		drop_sent(front);
 	}
 }
 
@@ -315,7 +346,9 @@ void outgoing_clear(struct front *front)
 {
 	struct parcel *parcel;
 
-	parcel_clear(&front->sending);
+	for (size_t i = 0; i < front->sending_count; i++)
+		parcel_clear(&front->sending[i]);
+	front->sending_count = 0;
 	parcel_clear(&front->held);
 	front->sent_bytes = 0;
 	while ((parcel = queue_pop(front->parcels, 0)))

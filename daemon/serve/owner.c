@@ -184,6 +184,8 @@ int owner_run(struct owner *owner, const struct owner_handlers *handlers, struct
 		if (r < 0 || size < 0)
 			return error_set(reterr, -EBADMSG, "an invalid record of the owner");
 		drop(owner, taken);
+		if (taken > 0)
+			handlers->flush(handlers->user);
 		r = receive(owner, NULL);
 		if (r < 0)
 			return r == -EPIPE ? 0

@@ -20,6 +20,8 @@ struct owner_handlers {
 	void (*deliver)(void *user, const Uxrec__ToServer__Next *next, struct packet *packet);
 	/* all other messages but setup and next */
 	void (*message)(void *user, const Uxrec__ToServer *message);
+	/* after those that have arrived */
+	void (*flush)(void *user);
 	void *user;
 };
 

@@ -133,6 +133,12 @@ static void take_packet(void *user, struct packet *packet)
 
 	stream_publish(&serving->stream, packet);
 	packet_unref(packet);
+}
+
+static void flush(void *user)
+{
+	struct serving *serving = user;
+
 	server_wake(serving->server);
 }
 
@@ -177,7 +183,6 @@ static void take_message(void *user, const Uxrec__ToServer *message)
 		break;
 	case UXREC__TO_SERVER__BODY_COMPLETE:
 		stream_complete(&serving->stream, message->complete->session_ns);
-		server_wake(serving->server);
 		break;
 	case UXREC__TO_SERVER__BODY_ADMISSION: take_admission(serving, message->admission); break;
 	case UXREC__TO_SERVER__BODY_FORGET:
@@ -258,7 +263,7 @@ static int start(struct serving *serving, const Uxrec__ToServer__Setup *setup, i
 int main(int argc, char **argv)
 {
 	struct serving serving = {0};
-	struct owner_handlers handlers = {take_packet, deliver, take_message, &serving};
+	struct owner_handlers handlers = {take_packet, deliver, take_message, flush, &serving};
 	struct error error = {"no reason given"};
 	pid_t owner = getppid();
 	Uxrec__ToServer *setup;
