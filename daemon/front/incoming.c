@@ -104,7 +104,9 @@ static int admit(struct front *front, const Uxrec__FromServer__Admit *asked, str
 	struct admission admission;
 	int r;
 
-	if (!asked->hello || find_member(front, asked->connection))
+	if (!asked->hello || asked->connection >> 32 != front->generation)
+		return error_set(reterr, -EBADMSG, "it asks for a connection that is not its own");
+	if (find_member(front, asked->connection))
 		return error_set(reterr, -EBADMSG, "it asks for a connection twice");
 	if (front->peers >= MEMBERS_LIMIT ||
 		!rate_take(&front->admissions, &admissions_limit, 1, clock_now_ns()))

@@ -64,7 +64,8 @@ struct front {
 	int server_fd;   /* handle of it, -1 likewise */
 	int fd;          /* its socket; -1: none */
 	bool serves;
-	unsigned failures; /* ends before it served, in succession */
+	uint64_t generation; /* counts the servers */
+	unsigned failures;   /* ends before it served, in succession */
 	struct rate starts;
 	int64_t start_ns;          /* time of the next start */
 	int64_t heard_ns, sent_ns; /* of its last record; of the last progress in sending */

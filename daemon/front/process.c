@@ -78,6 +78,7 @@ static struct packet *setup_packet(const struct front *front)
 	setup.hosts = hosts;
 	setup.n_hosts = options->hosts->count;
 	setup.recorder = options->live != NULL;
+	setup.connections = front->generation << 32;
 	message.body_case = UXREC__TO_SERVER__BODY_SETUP;
 	message.setup = &setup;
 	return packet_create_record_message(&packet, MCAP_PRIVATE, &message.base) == 0 ? packet
@@ -178,6 +179,7 @@ void process_start(struct front *front)
 
 	front->heard_ns = front->sent_ns = front->checked_ns = now_ns;
 	front->serves = false;
+	front->generation++;
 	r = begin(front);
 	if (r == 0)
 		return;

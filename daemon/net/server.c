@@ -510,6 +510,7 @@ int server_create(struct server **ret, const struct server_options *options, str
 	if (!server)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	server->options = *options;
+	server->connections = options->connections;
 	r = queue_create(&server->deliveries, SIZE_MAX, false);
 	if (r < 0)
 		return error_set(reterr, r, "out of memory");

@@ -21,7 +21,8 @@ struct server_options {
 	const char *run;     /* 32 hex digits: the owner's process */
 	const struct hosts *hosts;
 	struct stream *stream;
-	bool recorder; /* the owner can record */
+	bool recorder;        /* the owner can record */
+	uint64_t connections; /* number before that of the first connection */
 	/** Ask for the admission of a connection; server_admit() answers. */
 	void (*admit)(void *user, uint64_t connection, const Uxrec__Hello *hello);
 	/** An admitted connection has ended, or one whose admission was asked. */

@@ -19,7 +19,7 @@ struct peer {
 	_Atomic unsigned cancelled_count;
 	_Atomic bool overflowed; /* backlog too long: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and unsent */
-	uint64_t number;             /* of its connection: unique in a process of the server */
+	uint64_t number; /* of its connection: unique, also among servers that follow each other */
 	struct principal principal;
 };
 

@@ -227,6 +227,7 @@ static int start(struct serving *serving, const Uxrec__ToServer__Setup *setup, i
 		.hosts = &serving->hosts,
 		.stream = &serving->stream,
 		.recorder = setup->recorder,
+		.connections = setup->connections,
 		.admit = admit,
 		.left = left,
 		.watch = watch,

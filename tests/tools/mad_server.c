@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static uint64_t first; /* the number before that of the first connection */
+
 static void say(Uxrec__FromServer__BodyCase body, void *content)
 {
 	Uxrec__FromServer message = UXREC__FROM_SERVER__INIT;
@@ -37,7 +39,7 @@ static void ask_admission(uint64_t connection, const char *key)
 
 	hello.token = (char *)key;
 	hello.name = (char *)"Ana";
-	admit.connection = connection;
+	admit.connection = first + connection;
 	admit.hello = &hello;
 	say(UXREC__FROM_SERVER__BODY_ADMIT, &admit);
 }
@@ -55,7 +57,7 @@ static void request(uint64_t connection, Uxrec__ClientMessage__BodyCase body)
 		message.stop = &stop;
 	else
 		message.get_status = &status;
-	request.connection = connection;
+	request.connection = first + connection;
 	request.message = &message;
 	say(UXREC__FROM_SERVER__BODY_REQUEST, &request);
 }
@@ -64,7 +66,7 @@ static void watch(uint64_t connection)
 {
 	Uxrec__FromServer__Watch watch = UXREC__FROM_SERVER__WATCH__INIT;
 
-	watch.connection = connection;
+	watch.connection = first + connection;
 	watch.epoch = 1;
 	watch.keyframe = true;
 	say(UXREC__FROM_SERVER__BODY_WATCH, &watch);
@@ -117,6 +119,10 @@ static void fail(const char *fault, const char *key)
 		say_alive();
 	for (uint64_t i = 1; strcmp(fault, "admits") == 0; i++)
 		ask_admission(i, key);
+	if (strcmp(fault, "admits-others") == 0) {
+		first = 0;
+		ask_admission(1, key);
+	}
 	if (strcmp(fault, "admits-twice") == 0) {
 		ask_admission(1, key);
 		ask_admission(1, key);
@@ -163,6 +169,7 @@ int main(void)
 	if (!message || message->body_case != UXREC__TO_SERVER__BODY_SETUP ||
 		message->setup->n_hosts != 2)
 		return 8;
+	first = message->setup->connections;
 	fail(message->setup->hosts[0], message->setup->hosts[1]);
 	return 0;
 }

@@ -106,7 +106,7 @@ static void a_server_that_does_not_start_is_an_error_of_the_start(void)
 static void a_server_that_is_mad_is_started_again(void)
 {
 	static const char *const faults[] = {"crashes", "nonsense", "too-long", "half", "floods",
-		"admits", "admits-twice", "deaf"};
+		"admits", "admits-twice", "admits-others", "deaf"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		const struct outlet *outlet;
