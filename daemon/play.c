@@ -1,7 +1,6 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for existing sessions, without a recorder. */
 
 #include "daemon/access/requests.h"
-#include "daemon/acts/acts.h"
 #include "daemon/acts/changes.h"
 #include "daemon/front/front.h"
 #include "protocol/base/clock.h"
@@ -36,7 +35,6 @@ struct player {
 	struct identity identity;
 	char *server, *worker; /* paths of uxrec-server and uxrec-worker */
 	char *web;
-	struct acts *acts;
 	struct changes *changes;
 	struct front *front;
 };
@@ -45,9 +43,7 @@ static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *
 {
 	struct player *player = user;
 
-	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT) {
-		acts_handle(player->acts, peer, message);
-	} else if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER) {
+	if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER) {
 		changes_handle(player->changes, peer, message);
 	} else {
 		outlet_fail(front_outlet(player->front), peer, message->request, -ENODEV,
@@ -98,16 +94,13 @@ static int find_session(
 	return 0;
 }
 
-static int start_writers(struct player *player, const char *library, struct error *reterr)
+static int start_changes(struct player *player, const char *library, struct error *reterr)
 {
 	const struct changes_options wanted = {library, NULL, forget, player};
-	int r = acts_create(&player->acts, library, NULL, reterr);
+	int r = changes_create(&player->changes, &wanted, reterr);
 
-	if (r == 0)
-		r = changes_create(&player->changes, &wanted, reterr);
 	if (r < 0)
 		return r;
-	acts_set_outlet(player->acts, front_outlet(player->front));
 	changes_set_outlet(player->changes, front_outlet(player->front));
 	return 0;
 }
@@ -158,7 +151,7 @@ static int serve(struct player *player, const char *library, const char *session
 	if (r == 0)
 		r = front_create(&player->front, &options, reterr);
 	if (r == 0)
-		r = start_writers(player, library, reterr);
+		r = start_changes(player, library, reterr);
 	if (r == 0)
 		r = front_start(player->front, reterr);
 	if (r < 0)
@@ -174,12 +167,9 @@ static int serve(struct player *player, const char *library, const char *session
 
 static void finish(struct player *player, int status)
 {
-	const int64_t until_ns = clock_now_ns() + NS_PER_S;
-
 	front_stop(player->front);
-	if (acts_stop(player->acts, until_ns) < 0 || changes_stop(player->changes, until_ns) < 0)
+	if (changes_stop(player->changes, clock_now_ns() + NS_PER_S) < 0)
 		_exit(status); /* a file hangs: do not wait for it */
-	acts_destroy(player->acts);
 	changes_destroy(player->changes);
 	front_destroy(player->front);
 	access_finish(&player->access);

@@ -54,7 +54,6 @@ struct daemon {
 	struct principal user; /* of the control socket: this user */
 	char page_marker[16];  /* in the titles of the moderator's pages */
 	struct live live;
-	struct acts *acts;
 	struct changes *changes;
 	struct front *front;
 	struct station *station;
@@ -72,7 +71,7 @@ struct daemon {
 };
 
 /* Bound on the delay of the exit by a file that hangs. */
-#define WRITERS_STOP_NS NS_PER_S
+#define CHANGES_STOP_NS NS_PER_S
 
 /* ---- callbacks on other threads ---- */
 
@@ -80,9 +79,7 @@ static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *
 {
 	struct daemon *daemon = user;
 
-	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
-		acts_handle(daemon->acts, peer, message);
-	else if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER)
+	if (request_kind(message->body_case)->owner == REQUEST_OF_WRITER)
 		changes_handle(daemon->changes, peer, message);
 	else
 		jobs_submit(daemon->requests, front_outlet(daemon->front), peer, message);
@@ -441,17 +438,14 @@ static int create_front(struct daemon *daemon, struct error *reterr)
 	return front_create(&daemon->front, &wanted, reterr);
 }
 
-static int start_writers(struct daemon *daemon, struct error *reterr)
+static int start_changes(struct daemon *daemon, struct error *reterr)
 {
 	const struct changes_options wanted = {
 		daemon->options.library, &daemon->live, forget, daemon};
-	int r = acts_create(&daemon->acts, daemon->options.library, &daemon->live, reterr);
+	int r = changes_create(&daemon->changes, &wanted, reterr);
 
-	if (r == 0)
-		r = changes_create(&daemon->changes, &wanted, reterr);
 	if (r < 0)
 		return r;
-	acts_set_outlet(daemon->acts, front_outlet(daemon->front));
 	changes_set_outlet(daemon->changes, front_outlet(daemon->front));
 	return 0;
 }
@@ -478,7 +472,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.studies = {options->studies, options->examples},
-		.acts = daemon->acts,
+		.acts = changes_acts(daemon->changes),
 		.must_stop = must_stop,
 		.wake = request_tick,
 		.observers = count_observers,
@@ -545,7 +539,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 		return error_set(reterr, r, "cannot create an event loop: %s", strerror(-r));
 	r = create_front(daemon, reterr);
 	if (r == 0)
-		r = start_writers(daemon, reterr);
+		r = start_changes(daemon, reterr);
 	if (r == 0)
 		r = start_station(daemon, reterr);
 	if (r == 0)
@@ -595,16 +589,14 @@ static void finish(struct daemon *daemon, int status)
 		station_stop_now(daemon->station, "the recorder was ended") == -EBUSY)
 		_exit(status);
 	control_destroy(daemon->control);
-	/* the writers answer by the front, the front calls the writers: first stop the calls */
+	/* changes answer by the front, the front calls the changes: first stop the calls */
 	if (daemon->access.keyring)
 		keyring_on_revoked(daemon->access.keyring, NULL, NULL);
 	front_stop(daemon->front);
-	if (acts_stop(daemon->acts, clock_now_ns() + WRITERS_STOP_NS) < 0 ||
-		changes_stop(daemon->changes, clock_now_ns() + WRITERS_STOP_NS) < 0) {
+	if (changes_stop(daemon->changes, clock_now_ns() + CHANGES_STOP_NS) < 0) {
 		log_warning("a file of the library hangs: ending without waiting for it");
 		_exit(status);
 	}
-	acts_destroy(daemon->acts);
 	changes_destroy(daemon->changes);
 	station_destroy(daemon->station);
 	front_destroy(daemon->front);

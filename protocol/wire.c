@@ -169,6 +169,28 @@ int64_t wire_frame_size(struct view stream, size_t limit)
 	return length <= stream.size_bytes ? (int64_t)length : 0;
 }
 
+int wire_take_frames(
+	struct buf *received, size_t limit, int (*take)(void *user, struct view frame), void *user)
+{
+	size_t taken = 0;
+	int64_t size;
+	int r = 0;
+
+	while (r == 0 &&
+		(size = wire_frame_size(
+			 (struct view){received->data + taken, received->size_bytes - taken, 0},
+			 limit)) != 0) {
+		if (size < 0)
+			return (int)size;
+		r = take(user, (struct view){received->data + taken, (size_t)size, 0});
+		taken += (size_t)size;
+	}
+	received->size_bytes -= taken;
+	if (taken > 0)
+		memmove(received->data, received->data + taken, received->size_bytes);
+	return r;
+}
+
 int wire_send(int fd, const ProtobufCMessage *message)
 {
 	_packet_unref_ struct packet *packet = NULL;

@@ -44,6 +44,16 @@ int wire_peek(struct view frame, struct wire_head *ret);
  */
 int64_t wire_frame_size(struct view stream, size_t limit);
 
+/**
+ * Take the whole records off the front of a stream, in their order.
+ *
+ * @param received  keeps the part of a record at its end
+ * @param take      is given each record, valid during the call; a nonzero result is the last
+ * @return 0, the result of @p take, or -EMSGSIZE at a record that declares more than @p limit
+ */
+int wire_take_frames(
+	struct buf *received, size_t limit, int (*take)(void *user, struct view frame), void *user);
+
 /** Write one message to a blocking stream socket. @return 0 or a negative errno */
 int wire_send(int fd, const ProtobufCMessage *message);
 

@@ -8,9 +8,9 @@
  * Who may connect, and as whom. It is decided in the process that owns the sessions, uxrecd or uxrec-play, and never in
  * uxrec-server, which talks to browsers and is taken to be in the hands of the worst of them: it asserts nothing. A
  * connection is admitted by its secret, the key of a link or a ticket; the owner keeps its principal, and checks role
- * and rate of each of its requests. So a compromised server can ask only what the connections that it has may ask, and
- * only while it runs: it keeps no secret after a hello. It holds no keys, writes no file of the library, and cannot
- * name a principal. What it can read it can leak.
+ * and rate of each of its requests. So a compromised server has the rights of the connections that it serves, and only
+ * while it runs. It needs no secret after a hello and stores none (freed memory may hold some), writes no file of the
+ * library, and cannot name a principal. All that it can read it can leak.
  */
 struct access {
 	struct keyring *keyring;

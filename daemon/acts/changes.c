@@ -15,7 +15,8 @@
 struct changes {
 	struct changes_options options;
 	const struct outlet *outlet;
-	struct worker *worker;
+	struct acts *acts;
+	struct worker *worker; /* of all others */
 };
 
 static int open_session(
@@ -133,12 +134,21 @@ static bool work(void *user, struct job *job)
 
 void changes_handle(struct changes *changes, struct peer *peer, Uxrec__ClientMessage *message)
 {
-	jobs_submit(worker_jobs(changes->worker), changes->outlet, peer, message);
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
+		acts_handle(changes->acts, peer, message);
+	else
+		jobs_submit(worker_jobs(changes->worker), changes->outlet, peer, message);
+}
+
+struct acts *changes_acts(struct changes *changes)
+{
+	return changes->acts;
 }
 
 void changes_set_outlet(struct changes *changes, const struct outlet *outlet)
 {
 	changes->outlet = outlet;
+	acts_set_outlet(changes->acts, outlet);
 }
 
 int changes_create(
@@ -150,7 +160,9 @@ int changes_create(
 	if (!changes)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	changes->options = *options;
-	r = worker_create(&changes->worker, "uxrec-changes", work, changes, reterr);
+	r = acts_create(&changes->acts, options->folder, options->live, reterr);
+	if (r == 0)
+		r = worker_create(&changes->worker, "uxrec-changes", work, changes, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(changes);
@@ -159,13 +171,19 @@ int changes_create(
 
 int changes_stop(struct changes *changes, int64_t deadline_ns)
 {
-	return changes ? worker_stop(changes->worker, deadline_ns) : 0;
+	int r;
+
+	if (!changes)
+		return 0;
+	r = acts_stop(changes->acts, deadline_ns);
+	return r < 0 ? r : worker_stop(changes->worker, deadline_ns);
 }
 
 void changes_destroy(struct changes *changes)
 {
 	if (!changes)
 		return;
+	acts_destroy(changes->acts);
 	worker_destroy(changes->worker);
 	free(changes);
 }

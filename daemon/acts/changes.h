@@ -1,12 +1,10 @@
 #pragma once
 
-#include "daemon/peers/jobs.h"
-#include "daemon/peers/outlet.h"
-#include "daemon/record/live.h"
+#include "daemon/acts/acts.h"
 
 /**
- * Other changes of sessions than by acts, in a thread of their own: their transcripts, and their deletion. The running
- * session has neither.
+ * All changes of sessions by requests: acts (see acts.h), and in a thread of their own transcripts and deletion, which
+ * the running session does not have.
  */
 struct changes;
 
@@ -26,7 +24,10 @@ int changes_create(
 /** Set the outlet for answers. Call before any request. */
 void changes_set_outlet(struct changes *changes, const struct outlet *outlet);
 
-/** Do a PutTranscript or DeleteSession asynchronously, and answer; takes over the message. Any thread; never blocks. */
+/** The way of acts, owned by the changes. */
+struct acts *changes_acts(struct changes *changes);
+
+/** Do a request of REQUEST_OF_WRITER asynchronously, and answer; takes over the message. Any thread; never blocks. */
 void changes_handle(struct changes *changes, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** Drop pending requests. @return like worker_stop() */

@@ -16,7 +16,7 @@
 
 /* Time in which the first server must serve; recording does not wait for it longer. */
 #define READY_NS (10 * NS_PER_S)
-/* A server is asked whether it lives, and ends when it takes nothing, or says nothing, for so long. */
+/* A server is asked whether it lives, and ends when it takes nothing, or answers nothing, for so long. */
 #define CHECK_NS   (5 * NS_PER_S)
 #define SILENCE_NS (20 * NS_PER_S)
 #define STALL_NS   (10 * NS_PER_S)
@@ -33,6 +33,7 @@ static void check_alive(struct front *front, int64_t now_ns)
 	if (now_ns - front->checked_ns < CHECK_NS)
 		return;
 	front->checked_ns = now_ns;
+	log_limited_flush(&front->ends, LOG_LEVEL_WARNING, "server of the pages: ends");
 	message.body_case = UXREC__TO_SERVER__BODY_CHECK;
 	message.check = &check;
 	outgoing_put(front, &message);
@@ -41,7 +42,9 @@ static void check_alive(struct front *front, int64_t now_ns)
 /* @return NULL, or why the server must end */
 static const char *fault_of(const struct front *front, bool pending, int64_t now_ns)
 {
-	if (front->overflowed || (pending && now_ns - front->sent_ns > STALL_NS))
+	if (front->lost)
+		return "there was no room for all that it was to get";
+	if (pending && now_ns - front->sent_ns > STALL_NS)
 		return "it does not read";
 	if (now_ns - front->heard_ns > SILENCE_NS)
 		return "it does not answer";

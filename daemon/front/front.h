@@ -9,7 +9,7 @@
 /**
  * The owner's side of uxrec-server: starts it, feeds it, checks its requests, and starts it again when it ends. One
  * thread, which neither waits for the server nor keeps more for it than a bounded backlog: a server that is stopped,
- * mad or out of memory costs a recording nothing. What the server may not do is in daemon/access/access.h.
+ * mad or out of memory costs a recording nothing. The threat is in daemon/access/access.h.
  */
 struct front;
 

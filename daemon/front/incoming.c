@@ -91,7 +91,6 @@ static void put_admission(
 	answer.role = admission->principal.role;
 	answer.name = (char *)admission->principal.name;
 	answer.principal = (char *)admission->principal.id;
-	answer.identified = admission->principal.identified;
 	answer.key = (char *)admission->key;
 	answer.page_marker = (char *)admission->page_marker;
 	message.body_case = UXREC__TO_SERVER__BODY_ADMISSION;
@@ -248,33 +247,26 @@ static int take(struct front *front, Uxrec__FromServer *record, struct error *re
 	}
 }
 
-/* Take the whole records off the front. */
-static int take_all(struct front *front, struct error *reterr)
+struct taking {
+	struct front *front;
+	struct error *error;
+};
+
+static int take_frame(void *user, struct view frame)
 {
-	struct buf *received = &front->received;
-	size_t taken = 0;
-	int64_t size;
-	int r = 0;
+	struct taking *taking = user;
+	struct front *front = taking->front;
+	ProtobufCMessage *message;
+	struct error error;
+	int r;
 
-	while (r == 0 &&
-		(size = wire_frame_size(
-			 (struct view){received->data + taken, received->size_bytes - taken, 0},
-			 RECORD_LIMIT_BYTES)) != 0) {
-		const struct view frame = {received->data + taken, (size_t)size, 0};
-		struct error error = {"a record that is too long"};
-		ProtobufCMessage *message;
-
-		if (!rate_take(&front->records, &records_limit, 1, clock_now_ns()))
-			return error_set(reterr, -EBADMSG, "it sends too much");
-		if (size < 0 ||
-			wire_parse(frame, &uxrec__from_server__descriptor, &message, &error) < 0)
-			return error_set(reterr, -EBADMSG, "it sent %s", error.text);
-		r = take(front, (Uxrec__FromServer *)message, reterr);
-		protobuf_c_message_free_unpacked(message, NULL);
-		taken += (size_t)size;
-	}
-	received->size_bytes -= taken;
-	memmove(received->data, received->data + taken, received->size_bytes);
+	if (!rate_take(&front->records, &records_limit, 1, clock_now_ns()))
+		return error_set(taking->error, -EBADMSG, "it sends too much");
+	r = wire_parse(frame, &uxrec__from_server__descriptor, &message, &error);
+	if (r < 0)
+		return error_set(taking->error, -EBADMSG, "it sent %s", error.text);
+	r = take(front, (Uxrec__FromServer *)message, taking->error);
+	protobuf_c_message_free_unpacked(message, NULL);
 	return r;
 }
 
@@ -307,6 +299,7 @@ int incoming_receive(struct front *front, struct error *reterr)
 {
 	unsigned char *at = buf_reserve(&front->received, READ_BYTES);
 	ssize_t n;
+	int r;
 
 	if (!at)
 		return error_set(reterr, -ENOMEM, "out of memory");
@@ -319,5 +312,7 @@ int incoming_receive(struct front *front, struct error *reterr)
 		return error_set(reterr, -EPIPE, "it has ended");
 	front->received.size_bytes += (size_t)n;
 	front->heard_ns = clock_now_ns();
-	return take_all(front, reterr);
+	r = wire_take_frames(
+		&front->received, RECORD_LIMIT_BYTES, take_frame, &(struct taking){front, reterr});
+	return r == -EMSGSIZE ? error_set(reterr, r, "it sent a record that is too long") : r;
 }

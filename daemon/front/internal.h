@@ -27,7 +27,7 @@ struct member {
 	struct rate rates[REQUEST_RATE_END];
 };
 
-/** What is sent next: a record, after the ToServer.Next that says what it is. */
+/** A record, after the ToServer.Next that describes it. */
 struct parcel {
 	struct packet *head; /* NULL: none */
 	struct packet *body;
@@ -49,7 +49,7 @@ struct front {
 	int wake_fd;
 	struct queue *parcels;  /* struct parcel: messages for peers, in their order */
 	_Atomic unsigned peers; /* members */
-	_Atomic bool overflowed;
+	_Atomic bool lost;      /* a record could not be kept for the server: it must end */
 	char run[33];
 
 	/* the first server: under lock */
@@ -108,7 +108,7 @@ void process_end_worker(const struct front *front, pid_t worker);
 int outgoing_create(struct front *front);
 /** Send as much as the socket takes. @return true when more is left, or a negative errno */
 int outgoing_send(struct front *front);
-/** Forget what was to be sent. */
+/** Drop all records to be sent. */
 void outgoing_clear(struct front *front);
 /** Queue one message for the server; any thread. */
 void outgoing_put(struct front *front, const Uxrec__ToServer *message);
@@ -117,7 +117,7 @@ void outgoing_join(struct front *front, uint32_t epoch);
 
 /* ---- incoming.c ---- */
 
-/** Take what has arrived. @return 0, or a negative errno: the server must end, for the reason */
+/** Take the records that have arrived. @return 0, or a negative errno: the server must end, for the reason */
 int incoming_receive(struct front *front, struct error *reterr);
 /** End all connections. */
 void incoming_clear(struct front *front);

@@ -34,13 +34,14 @@ static void drop_parcel(void *item)
 	free(item);
 }
 
-/* Takes over both; nothing is sent without the body, or where the head is missing for want of memory. */
+/* Takes over both; without memory for the body it is NULL. */
 static void put_parcel(struct front *front, struct packet *head, struct packet *body)
 {
 	struct parcel *parcel = calloc(1, sizeof(*parcel));
 	size_t weight = body ? body->size_bytes + sizeof(*body) : 0;
 
 	if (!parcel || !body) {
+		front->lost = true;
 		packet_unref(head);
 		packet_unref(body);
 		free(parcel);
@@ -49,7 +50,7 @@ static void put_parcel(struct front *front, struct packet *head, struct packet *
 	*parcel = (struct parcel){head, body};
 	if (queue_push(front->parcels, parcel, weight, false) < 0) {
 		/* a connection that misses a message must end; of all of them, as of a server that takes none */
-		front->overflowed = true;
+		front->lost = true;
 		drop_parcel(parcel);
 	}
 	front_wake(front);
@@ -63,10 +64,12 @@ static void put_next(struct front *front, const Uxrec__ToServer__Next *next, str
 	message.body_case = UXREC__TO_SERVER__BODY_NEXT;
 	message.next = (Uxrec__ToServer__Next *)next;
 	head = message_packet(&message);
-	if (head)
+	if (head) {
 		put_parcel(front, head, body);
-	else
+	} else {
+		front->lost = true;
 		packet_unref(body);
+	}
 }
 
 static void send_to_peer(void *user, struct peer *peer, struct packet *packet, unsigned kind)
@@ -152,7 +155,7 @@ static void join(struct front *front)
 	packet = message_packet(&message);
 	if (packet)
 		put_burst(front, packet);
-	/* it withholds what must be withheld from observers by itself */
+	/* also packets that are withheld from observers: the server withholds them */
 	ask = hub_join(live->hub, &front->cursor, true, put_burst, front);
 	front->has_state = false; /* comes first */
 	front->watermark_ns = 0;
@@ -185,8 +188,10 @@ static void hold_packet(struct front *front, struct packet *packet, bool withhel
 	unsigned flags = packet->flags | (withheld ? PACKET_MUTED : 0u);
 
 	front->held = (struct parcel){.body = packet};
-	if (flags && !put_flags(&front->held, flags))
+	if (flags && !put_flags(&front->held, flags)) {
+		front->lost = true;
 		parcel_clear(&front->held);
+	}
 }
 
 static struct packet *complete_packet(int64_t session_ns)
@@ -251,8 +256,8 @@ static void hold_message(struct front *front)
 }
 
 /*
- * Choose what is sent next. A change of the session's state precedes every record that was made after it: a packet of
- * what observers may not get, or the news of a withdrawal.
+ * Choose the next record. A change of the session's state precedes every record that was made after it: a packet that
+ * observers may not get, or the act of a withdrawal.
  *
  * @return 1, 0 when there is nothing, or -ENOMEM
  */
@@ -276,7 +281,7 @@ static size_t parcel_bytes(const struct parcel *parcel)
 	return (parcel->head ? parcel->head->size_bytes : 0) + parcel->body->size_bytes;
 }
 
-/* Add what is left of a packet after @p skipped bytes. @return the bytes still to skip */
+/* Add the rest of a packet after @p skipped bytes. @return the bytes still to skip */
 static size_t add_piece(struct msghdr *message, const struct packet *packet, size_t skipped)
 {
 	size_t size = packet ? packet->size_bytes : 0;
@@ -356,5 +361,5 @@ void outgoing_clear(struct front *front)
 	drop_burst(front);
 	front->joined = front->has_state = false;
 	front->epoch = 0;
-	front->overflowed = false;
+	front->lost = false;
 }

@@ -147,7 +147,7 @@ static int begin(struct front *front)
 	int r = front->is_service ? begin_service(front) : begin_child(front);
 	int on = 1;
 
-	/* tells which process it is */
+	/* for the number of its process */
 	if (r == 0 && setsockopt(front->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		r = -errno;
 	return r < 0 ? r : send_setup(front);
@@ -179,6 +179,7 @@ void process_start(struct front *front)
 
 	front->heard_ns = front->sent_ns = front->checked_ns = now_ns;
 	front->serves = false;
+	front->lost = false;
 	front->generation++;
 	r = begin(front);
 	if (r == 0)

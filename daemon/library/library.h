@@ -13,7 +13,7 @@ struct library;
  * @param ret      set on success; free with library_destroy()
  * @param folder   of the sessions; must exist
  * @param studies  their names must outlive the library
- * @param stream   the running session; NULL: none ever
+ * @param stream   the running session
  */
 int library_create(struct library **ret, const char *folder, const struct studies *studies,
 	struct stream *stream, struct error *reterr);

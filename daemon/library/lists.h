@@ -14,7 +14,7 @@ struct lists;
 /**
  * @param ret     set on success; free with lists_destroy()
  * @param folder  of the sessions; must outlive the lists
- * @param stream  the running session; NULL: none ever
+ * @param stream  the running session
  * @return 0 or -ENOMEM
  */
 int lists_create(struct lists **ret, const char *folder, struct stream *stream);

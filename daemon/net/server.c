@@ -64,7 +64,7 @@ static void drop_delivery(void *item)
 	free(delivery);
 }
 
-/* Takes over the delivery and what it holds; NULL is allowed. */
+/* Takes over the delivery with its contents; NULL is allowed. */
 static void deliver(struct server *server, struct delivery *delivery)
 {
 	size_t cost = delivery && delivery->packet ? packet_cost(delivery->packet) : 0;

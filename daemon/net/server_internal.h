@@ -104,8 +104,9 @@ struct client {
 	int64_t watermark_ns; /* last reported watermark */
 	char session[21];     /* session open or watched */
 	int64_t pinged_ns;
-	struct admission admission; /* QUEUED, PEER */
-	struct principal principal; /* of it */
+	struct principal principal; /* QUEUED, PEER: as admitted, like the fields below */
+	char key[KEY_BYTES];        /* for the welcome, then wiped */
+	char page_marker[24];
 	int64_t admitted_ns;
 	uint32_t behind_ms; /* from its last ping, like the fields below */
 	bool hidden, hears;

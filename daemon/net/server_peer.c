@@ -164,9 +164,10 @@ static void put_welcome(struct server *server, struct client *client)
 	welcome.n_abilities = list_abilities(server, client, abilities);
 	welcome.recorder = server->options.recorder;
 	welcome.run = (char *)server->options.run;
-	welcome.key = client->admission.key;
-	welcome.page_marker = client->admission.page_marker;
+	welcome.key = client->key;
+	welcome.page_marker = client->page_marker;
 	put_message(server, client, 0, &welcome.base, 0);
+	explicit_bzero(client->key, sizeof(client->key));
 }
 
 int peer_admit(struct server *server, struct client *client)
@@ -198,8 +199,9 @@ int peer_decide(struct server *server, struct client *client, const struct admis
 		return frames_close(server, client, admission->close_code, admission->reason);
 	if (client->state != CLIENT_ASKED)
 		return 0;
-	client->admission = *admission;
 	client->principal = admission->principal;
+	memcpy(client->key, admission->key, sizeof(client->key));
+	memcpy(client->page_marker, admission->page_marker, sizeof(client->page_marker));
 	return peer_admit(server, client);
 }
 

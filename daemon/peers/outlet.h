@@ -14,7 +14,7 @@ struct audience {
 
 /**
  * The way of answers and messages to peers: out of this process by its server, or to the process that has it. Any
- * thread; never blocks. What cannot be sent is dropped, and the connection with it.
+ * thread; never blocks. A message that cannot be sent is dropped, and the connection with it.
  */
 struct outlet {
 	/* Takes over the packet. A nonzero kind replaces older unsent packets of this kind. */

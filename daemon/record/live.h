@@ -36,7 +36,7 @@ struct live {
 	struct hub *hub;
 	struct feed feed;          /* of the recorder, into the hub */
 	_Atomic unsigned watchers; /* of the running session */
-	_Atomic unsigned revision; /* counts changes of what live_describe() describes */
+	_Atomic unsigned revision; /* counts changes of the description by live_describe() */
 	/* set before any session: requests station_tick() on the main thread, soon; any thread */
 	void (*request_tick)(void *user);
 	/* set likewise: packets for watchers, or another revision; any thread */

@@ -24,7 +24,8 @@ struct owner {
 	int fd;
 	pthread_mutex_t sending;
 	struct buf received;
-	Uxrec__ToServer *next; /* says what the next record is; NULL: nothing */
+	const struct owner_handlers *handlers;
+	Uxrec__ToServer *next; /* describes the next record; NULL: nothing does */
 };
 
 /* ---- receiving ---- */
@@ -77,19 +78,6 @@ static int receive(struct owner *owner, int *ret_fd)
 	return 0;
 }
 
-static int64_t frame_size(const struct owner *owner, size_t taken)
-{
-	return wire_frame_size(
-		(struct view){owner->received.data + taken, owner->received.size_bytes - taken, 0},
-		RECORD_LIMIT_BYTES);
-}
-
-static void drop(struct owner *owner, size_t bytes)
-{
-	owner->received.size_bytes -= bytes;
-	memmove(owner->received.data, owner->received.data + bytes, owner->received.size_bytes);
-}
-
 /* ---- records ---- */
 
 static int create_packet(struct packet **ret, struct view frame)
@@ -98,8 +86,7 @@ static int create_packet(struct packet **ret, struct view frame)
 		frame.size_bytes - MCAP_RECORD_HEADER_BYTES);
 }
 
-static int take_packet(
-	struct owner *owner, struct view frame, const struct owner_handlers *handlers)
+static int take_packet(struct owner *owner, struct view frame)
 {
 	struct view rest = frame;
 	struct mcap_record record;
@@ -118,12 +105,11 @@ static int take_packet(
 	packet->time_ns = (int64_t)message.log_time;
 	packet->data_offset = packet->size_bytes - message.data.size_bytes;
 	packet->flags = (uint16_t)(owner->next ? owner->next->next->flags : 0);
-	handlers->packet(handlers->user, packet);
+	owner->handlers->packet(owner->handlers->user, packet);
 	return 0;
 }
 
-static int take_message(
-	struct owner *owner, struct view frame, const struct owner_handlers *handlers)
+static int take_message(struct owner *owner, struct view frame)
 {
 	Uxrec__ToServer *message = uxrec__to_server__unpack(NULL,
 		frame.size_bytes - MCAP_RECORD_HEADER_BYTES, frame.data + MCAP_RECORD_HEADER_BYTES);
@@ -134,34 +120,35 @@ static int take_message(
 		owner->next = message;
 		return 0;
 	}
-	handlers->message(handlers->user, message);
+	owner->handlers->message(owner->handlers->user, message);
 	uxrec__to_server__free_unpacked(message, NULL);
 	return 0;
 }
 
-static int deliver(struct owner *owner, struct view frame, const struct owner_handlers *handlers)
+static int deliver(struct owner *owner, struct view frame)
 {
 	struct packet *packet;
 	int r = create_packet(&packet, frame);
 
 	if (r == 0)
-		handlers->deliver(handlers->user, owner->next->next, packet);
+		owner->handlers->deliver(owner->handlers->user, owner->next->next, packet);
 	return r;
 }
 
-static int take(struct owner *owner, struct view frame, const struct owner_handlers *handlers)
+static int take(void *user, struct view frame)
 {
+	struct owner *owner = user;
 	Uxrec__ToServer *next = owner->next;
 	int r;
 
 	if (frame.data[0] == MCAP_MESSAGE)
-		r = take_packet(owner, frame, handlers);
+		r = take_packet(owner, frame);
 	else if (frame.data[0] != MCAP_PRIVATE)
 		r = -EBADMSG;
 	else if (next)
-		r = deliver(owner, frame, handlers);
+		r = deliver(owner, frame);
 	else
-		return take_message(owner, frame, handlers);
+		return take_message(owner, frame);
 	if (next)
 		uxrec__to_server__free_unpacked(next, NULL);
 	owner->next = NULL;
@@ -170,22 +157,13 @@ static int take(struct owner *owner, struct view frame, const struct owner_handl
 
 int owner_run(struct owner *owner, const struct owner_handlers *handlers, struct error *reterr)
 {
+	owner->handlers = handlers;
 	for (;;) {
-		size_t taken = 0;
-		int64_t size;
-		int r = 0;
+		int r = wire_take_frames(&owner->received, RECORD_LIMIT_BYTES, take, owner);
 
-		while (r == 0 && (size = frame_size(owner, taken)) > 0) {
-			r = take(owner,
-				(struct view){owner->received.data + taken, (size_t)size, 0},
-				handlers);
-			taken += (size_t)size;
-		}
-		if (r < 0 || size < 0)
+		if (r < 0)
 			return error_set(reterr, -EBADMSG, "an invalid record of the owner");
-		drop(owner, taken);
-		if (taken > 0)
-			handlers->flush(handlers->user);
+		handlers->flush(handlers->user);
 		r = receive(owner, NULL);
 		if (r < 0)
 			return r == -EPIPE ? 0
@@ -209,24 +187,29 @@ void owner_send(struct owner *owner, const Uxrec__FromServer *message)
 
 /* ---- lifecycle ---- */
 
+static int take_setup(void *user, struct view frame)
+{
+	Uxrec__ToServer **ret = user;
+
+	if (frame.data[0] == MCAP_PRIVATE)
+		*ret = uxrec__to_server__unpack(NULL, frame.size_bytes - MCAP_RECORD_HEADER_BYTES,
+			frame.data + MCAP_RECORD_HEADER_BYTES);
+	return *ret && (*ret)->body_case == UXREC__TO_SERVER__BODY_SETUP ? 1 : -EBADMSG;
+}
+
 static int receive_setup(
 	struct owner *owner, Uxrec__ToServer **ret, int *ret_listening, struct error *reterr)
 {
-	int64_t size;
 	int r = receive(owner, ret_listening);
 
-	while (r == 0 && (size = frame_size(owner, 0)) == 0)
+	*ret = NULL;
+	while (r == 0 &&
+		(r = wire_take_frames(&owner->received, RECORD_LIMIT_BYTES, take_setup, ret)) == 0)
 		r = receive(owner, NULL);
-	if (r < 0)
-		return error_set(reterr, r, "no setup: %s", strerror(-r));
-	if (size < 0 || owner->received.data[0] != MCAP_PRIVATE)
-		return error_set(reterr, -EBADMSG, "an invalid setup");
-	*ret = uxrec__to_server__unpack(NULL, (size_t)size - MCAP_RECORD_HEADER_BYTES,
-		owner->received.data + MCAP_RECORD_HEADER_BYTES);
-	drop(owner, (size_t)size);
-	if (!*ret || (*ret)->body_case != UXREC__TO_SERVER__BODY_SETUP || *ret_listening < 0)
-		return error_set(reterr, -EBADMSG, "an invalid setup");
-	return 0;
+	if (r == 1 && *ret_listening >= 0)
+		return 0;
+	return error_set(reterr, r < 0 ? r : -EBADMSG, "no setup of the owner: %s",
+		r < 0 ? strerror(-r) : "without a socket");
 }
 
 int owner_create(struct owner **ret, int fd, Uxrec__ToServer **ret_setup, int *ret_listening,

@@ -16,7 +16,7 @@ struct owner;
 struct owner_handlers {
 	/* takes over the packet */
 	void (*packet)(void *user, struct packet *packet);
-	/* likewise; @p next says for whom */
+	/* likewise; for the peers of @p next */
 	void (*deliver)(void *user, const Uxrec__ToServer__Next *next, struct packet *packet);
 	/* all other messages but setup and next */
 	void (*message)(void *user, const Uxrec__ToServer *message);

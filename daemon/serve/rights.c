@@ -12,8 +12,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* As much as a worker may have: WORK_MEMORY_BYTES of library.c. The backlog of all peers, the streamed packets and the
+ * open sessions are a fraction of it. */
+#define MEMORY_BYTES (UINT64_C(1) << 30)
 
 /* ---- files ---- */
 
@@ -220,6 +225,13 @@ static int restrict_calls(void)
 	return r;
 }
 
+static int restrict_memory(void)
+{
+	const struct rlimit limit = {MEMORY_BYTES, MEMORY_BYTES};
+
+	return setrlimit(RLIMIT_DATA, &limit) < 0 ? -errno : 0;
+}
+
 int rights_drop(const struct rights *rights, struct error *reterr)
 {
 	int r;
@@ -230,6 +242,8 @@ int rights_drop(const struct rights *rights, struct error *reterr)
 		return error_set(
 			reterr, -errno, "its rights cannot be dropped: %s", strerror(errno));
 	restrict_files(rights);
-	r = restrict_calls();
+	r = restrict_memory();
+	if (r == 0)
+		r = restrict_calls();
 	return r < 0 ? error_set(reterr, r, "its rights cannot be dropped: %s", strerror(-r)) : 0;
 }

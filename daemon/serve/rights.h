@@ -5,7 +5,7 @@
 /**
  * Rights of uxrec-server: it reads the library, the studies and the pages, runs its worker, accepts connections of the
  * socket that it was given, and no more. It opens no file for writing and no socket, sends no signals, and sees neither
- * display, sound, input devices nor the bus. Sanitizer builds need other files and calls: there nothing is denied.
+ * display, sound, input devices nor the bus. Its data have 1 GB, and so have those of each worker. Sanitizer builds need other files and calls: there nothing is denied.
  */
 struct rights {
 	const char *library, *studies, *examples, *web; /* NULL: none */

@@ -1,6 +1,6 @@
 /*
  * uxrec-server: serves the pages, the stream of the running session, and the sessions of a library. Started by uxrecd
- * and uxrec-play, who own the sessions; its stdin is a socket to them, by which it learns what to serve. It is the only
+ * and uxrec-play, who own the sessions; its stdin is a socket to them, its feed. It is the only
  * program that browsers reach, and is not trusted: see daemon/access/access.h and rights.h.
  */
 
@@ -160,7 +160,6 @@ static void take_admission(struct serving *serving, const Uxrec__ToServer__Admis
 	struct principal *principal = &admission.principal;
 
 	principal->role = answer->role;
-	principal->identified = answer->identified;
 	snprintf(principal->name, sizeof(principal->name), "%s", answer->name);
 	snprintf(principal->id, sizeof(principal->id), "%s", answer->principal);
 	snprintf(admission.reason, sizeof(admission.reason), "%s", answer->reason);
@@ -294,7 +293,7 @@ int main(int argc, char **argv)
 	}
 	if (r < 0)
 		log_error("server: %s", error.text);
-	/* its workers end; threads still use what it has */
+	/* its workers end; nothing is freed, as threads use it */
 	library_stop(serving.library, clock_now_ns() + NS_PER_S / 2);
 	_exit(r < 0 ? 3 : 0);
 }

@@ -46,7 +46,7 @@ void hub_set_muted(struct hub *hub, bool muted, int64_t at_ns);
  */
 void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all);
 
-/** Get what hub_set_withheld() and hub_set_keyframes() have set. */
+/** Get the values of hub_set_withheld() and hub_set_keyframes(). */
 void hub_get_withheld(struct hub *hub, uint32_t *ret_observers, uint32_t *ret_all);
 bool hub_has_keyframes(struct hub *hub);
 

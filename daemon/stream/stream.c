@@ -141,8 +141,6 @@ bool stream_is(struct stream *stream, const char *session)
 {
 	bool is;
 
-	if (!stream)
-		return false;
 	pthread_mutex_lock(&stream->lock);
 	is = is_running(stream, session);
 	pthread_mutex_unlock(&stream->lock);
@@ -156,8 +154,6 @@ int stream_copy_muted(
 
 	*ret = NULL;
 	*ret_count = 0;
-	if (!stream)
-		return 0;
 	pthread_mutex_lock(&stream->lock);
 	if (is_running(stream, session) && stream->muted_count > 0) {
 		*ret = malloc(stream->muted_count * sizeof(**ret));

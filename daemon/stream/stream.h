@@ -8,8 +8,8 @@
 #include <pthread.h>
 
 /**
- * The running session as uxrec-server knows it, from its feed: its packets for watchers, and what readers of its files
- * have to know. Any thread.
+ * The running session as uxrec-server knows it, from its feed: its packets for watchers, and the limits of its readers.
+ * Any thread.
  */
 struct stream {
 	pthread_mutex_t lock;
@@ -59,7 +59,7 @@ int64_t stream_now_ns(struct stream *stream);
 
 /* ---- for the library ---- */
 
-/** @return true when @p session is being recorded; false without a stream (NULL) */
+/** @return true when @p session is being recorded */
 bool stream_is(struct stream *stream, const char *session);
 
 /**

@@ -34,6 +34,8 @@ struct running {
 	int fd;
 	struct buf received;
 	int64_t progress_ns; /* of the last progress passed on */
+	const struct work_watch *watch;
+	struct packet **answer; /* set to the record of its answer */
 };
 
 /* ---- the process ---- */
@@ -117,9 +119,9 @@ static int report_end(struct running *running, struct error *reterr)
 /* ---- its answers ---- */
 
 /* @return 1 when the record is the answer, 0 for one before it, or a negative errno */
-static int take(struct running *running, struct view frame, const struct work_watch *watch,
-	struct packet **ret)
+static int take(void *user, struct view frame)
 {
+	struct running *running = user;
 	_packet_unref_ struct packet *packet = NULL;
 	struct wire_head head;
 	bool is_progress;
@@ -135,34 +137,12 @@ static int take(struct running *running, struct view frame, const struct work_wa
 		    frame.size_bytes - MCAP_RECORD_HEADER_BYTES) < 0)
 		return -ENOMEM;
 	if (!is_progress) {
-		*ret = steal_ptr(packet);
+		*running->answer = steal_ptr(packet);
 		return 1;
 	}
 	running->progress_ns = clock_now_ns();
-	watch->progress(watch->user, steal_ptr(packet));
+	running->watch->progress(running->watch->user, steal_ptr(packet));
 	return 0;
-}
-
-/* Take the whole records off the front. @return as take() */
-static int take_all(struct running *running, const struct work_watch *watch, struct packet **ret)
-{
-	struct buf *received = &running->received;
-	size_t taken = 0;
-	int64_t size;
-	int r = 0;
-
-	while (r == 0 &&
-		(size = wire_frame_size(
-			 (struct view){received->data + taken, received->size_bytes - taken, 0},
-			 running->work->answer_bytes)) != 0) {
-		r = size < 0 ? -EBADMSG
-			     : take(running, (struct view){received->data + taken, (size_t)size, 0},
-				       watch, ret);
-		taken += size > 0 ? (size_t)size : 0;
-	}
-	received->size_bytes -= taken;
-	memmove(received->data, received->data + taken, received->size_bytes);
-	return r;
 }
 
 /* @return 1 after bytes, 0 at the end, or a negative errno */
@@ -179,9 +159,9 @@ static int receive(struct running *running)
 	return n > 0;
 }
 
-static int await_answer(struct running *running, const struct work_watch *watch,
-	struct packet **ret, struct error *reterr)
+static int await_answer(struct running *running, struct error *reterr)
 {
+	const struct work_watch *watch = running->watch;
 	const int64_t until_ns = clock_now_ns() + running->work->wall_s * NS_PER_S;
 
 	for (;;) {
@@ -200,9 +180,11 @@ static int await_answer(struct running *running, const struct work_watch *watch,
 			return error_set(reterr, r, "out of memory");
 		if (r == 0)
 			return report_end(running, reterr);
-		r = take_all(running, watch, ret);
+		r = wire_take_frames(
+			&running->received, running->work->answer_bytes, take, running);
 		if (r < 0)
-			return error_set(reterr, r, "the worker sent an invalid answer");
+			return error_set(reterr, r == -EMSGSIZE ? -EBADMSG : r,
+				"the worker sent an invalid answer");
 		if (r > 0)
 			return 0;
 	}
@@ -217,13 +199,15 @@ int work_run(const struct work *work, const Uxrec__ClientMessage *request,
 			request->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_METRICS
 				? UXREC__SERVER_MESSAGE__BODY_METRICS
 				: UXREC__SERVER_MESSAGE__BODY_EXPORTED},
-		.fd = -1};
+		.fd = -1,
+		.watch = watch,
+		.answer = ret};
 	int r = start(&running, reterr);
 
 	if (r == 0) {
 		/* one that has ended already is reported below */
 		wire_send(running.fd, &request->base);
-		r = await_answer(&running, watch, ret, reterr);
+		r = await_answer(&running, reterr);
 	}
 	end(&running, 0);
 	buf_finish(&running.received);

@@ -97,7 +97,7 @@ static void open_watcher(struct watcher *watcher, int port, const char *key)
 	send_frame(watcher->fd, &message);
 }
 
-/* Keeps the connection: one that says nothing for a minute is closed. */
+/* Keeps the connection: one that is silent for a minute is closed. */
 static void ping(struct watcher *watcher)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < (size_t)count; i++)
 		waits[i] = (struct pollfd){watchers[i].fd, POLLIN, 0};
 	/* those of the joins are no lag */
-	for (bool joined = false; clock_now_ns() < end_ns;) {
+	for (bool joined = false; clock_now_ns() < end_ns && ended < (size_t)count;) {
 		if (!joined && clock_now_ns() > end_ns - (int64_t)(atof(argv[4]) * 0.8e9)) {
 			joined = true;
 			lag_count = messages = 0;

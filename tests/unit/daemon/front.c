@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -259,6 +260,14 @@ static bool can_hinder(void)
 		open(at, O_RDONLY) >= 0;
 }
 
+static bool can_fill_memory(void)
+{
+	const size_t size = (size_t)2 << 30;
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED;
+}
+
 static bool cannot_read(void)
 {
 	return open(shared_file, O_RDONLY) < 0;
@@ -276,6 +285,7 @@ static const struct {
 	{"connect", can_connect, false},
 	{"signal the recorder", can_signal, false},
 	{"hinder the recorder", can_hinder, false},
+	{"fill the memory", can_fill_memory, false},
 	{"read its library: not", cannot_read, false},
 };
 

@@ -203,6 +203,50 @@ static void muted_sound_is_the_moderators(void)
 	}
 }
 
+/* As packets cross to uxrec-server: its hub knows of muting by their flags alone. */
+static void relay(struct hub *from, struct hub_cursor *cursor, struct hub *to)
+{
+	struct packet *packet;
+
+	while ((packet = hub_next(from, cursor))) {
+		packet->flags |= cursor->withheld ? PACKET_MUTED : 0;
+		hub_publish(to, packet);
+		packet_unref(packet);
+	}
+}
+
+static void muting_crosses_to_another_hub_with_its_packets(void)
+{
+	const uint32_t screen = 1u << MODALITY_SCREEN;
+	_destroy_(hub) struct hub *hub = NULL, *other = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor feed, observer, moderator;
+
+	check(hub_create(&hub) == 0 && hub_create(&other) == 0);
+	hub_join(hub, &feed, true, take_latched, &joined);
+	hub_join(other, &observer, false, take_latched, &joined);
+	hub_join(other, &moderator, true, take_latched, &joined);
+	publish(hub, CHANNEL_SOUND, 1, 10, false);
+	hub_set_muted(hub, true, 2);
+	publish(hub, CHANNEL_SOUND, 2, 10, false);
+	publish(hub, CHANNEL_CONTROLS, 3, 10, false);
+	/* muted when published, whatever holds when it crosses */
+	hub_set_muted(hub, false, 4);
+	publish(hub, CHANNEL_SOUND, 5, 10, false);
+	publish(hub, CHANNEL_SCREEN, 6, 10, true);
+	hub_set_withheld(hub, screen, 0);
+	relay(hub, &feed, other);
+	expect(next_is(other, &observer, CHANNEL_SOUND, 1));
+	expect(next_is(other, &observer, CHANNEL_CONTROLS, 3));
+	expect(next_is(other, &observer, CHANNEL_SOUND, 5));
+	expect(!hub_next(other, &observer));
+	for (int64_t i = 1; i <= 5; i++) {
+		_packet_unref_ struct packet *packet = hub_next(other, &moderator);
+
+		expect(packet && packet->time_ns == (i <= 3 ? i : i + 1));
+	}
+}
+
 static void what_consent_does_not_cover_is_withheld(void)
 {
 	const uint32_t screen = 1u << MODALITY_SCREEN, sound = 1u << MODALITY_SOUND;
@@ -249,6 +293,8 @@ static const struct test tests[] = {
 	{"a slow observer goes on at the newest keyframe, a fast one misses nothing",
 		slow_observers_skip_to_a_keyframe},
 	{"muted sound is for the moderator alone", muted_sound_is_the_moderators},
+	{"muting crosses to another hub with its packets",
+		muting_crosses_to_another_hub_with_its_packets},
 	{"data without consent is withheld", what_consent_does_not_cover_is_withheld},
 	{"the ring is bounded", ring_is_bounded},
 	{"two sessions do not mix", sessions_do_not_mix},
