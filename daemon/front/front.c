@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -223,10 +224,15 @@ int front_create(struct front **ret, const struct front_options *options, struct
 	if (!front)
 		return error_set(reterr, -ENOMEM, "out of memory");
 	front->options = *options;
-	front->fd = front->server_fd = front->listening = -1;
+	front->fd = front->server_fd = front->listening = front->wake_fd = -1;
 	front->is_service = options->service != NULL;
 	pthread_mutex_init(&front->lock, NULL);
 	pthread_cond_init(&front->changed, NULL);
+	/* a service has another working folder */
+	front->library = realpath(options->library, NULL);
+	if (!front->library)
+		return error_set(reterr, -errno, "%s: %s", options->library, strerror(errno));
+	front->studies = options->studies ? realpath(options->studies, NULL) : NULL;
 	front->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (front->wake_fd < 0 || outgoing_create(front) < 0)
 		return error_set(reterr, -ENOMEM, "out of memory");
@@ -273,5 +279,7 @@ void front_destroy(struct front *front)
 	buf_finish(&front->received);
 	pthread_cond_destroy(&front->changed);
 	pthread_mutex_destroy(&front->lock);
+	free(front->library);
+	free(front->studies);
 	free(front);
 }

@@ -41,6 +41,7 @@ struct parcel {
 
 struct front {
 	struct front_options options;
+	char *library, *studies; /* as absolute paths; studies: NULL while there are none */
 	struct outlet outlet;
 	int listening, port;
 	pthread_t thread;

@@ -68,8 +68,10 @@ static struct packet *setup_packet(const struct front *front)
 	setup.wire = WIRE_VERSION;
 	setup.program = (char *)options->program;
 	setup.run = (char *)front->run;
-	setup.library = (char *)options->library;
-	setup.studies = (char *)(options->studies ? options->studies : "");
+	setup.library = front->library;
+	setup.studies = (char *)(front->studies ? front->studies
+			: options->studies      ? options->studies
+						: "");
 	setup.examples = (char *)(options->examples ? options->examples : "");
 	setup.web = (char *)options->web;
 	setup.worker = (char *)(options->worker ? options->worker : "");
